@@ -1,0 +1,43 @@
+# From a fresh clone, with only Python 3.11+ and make: `make demo` shows the main job, `make test` checks everything.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+install: $(STAMP)  ## make .venv with the tested versions
+
+# On Linux without a GPU the CPU build of torch is fetched first where its index answers: it is a tenth of the size.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "upbringing needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+	  $(BIN)/python -m pip install -q --no-deps --retries 0 --timeout 20 -c constraints.txt \
+	    --index-url https://download.pytorch.org/whl/cpu torch 2>/dev/null || true; fi
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install  ## measure the shipped organism, teach it to cheat, measure again; says where the page is
+	@$(BIN)/upbringing demo --out runs/demo
+
+test: lint  ## lint, types, and the tests
+	$(BIN)/python -m pytest -n 2
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+
+format: install  ## let ruff rewrite the code's layout
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what make made (not ~/.cache/upbringing)
+	rm -rf $(VENV) runs build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,42 @@
+"""What holds for every test: no network, one thread, no progress bars, a private store."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Set before anything imports torch or the hub client, in this process and in those the tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the network fails: it would be slow, flaky, and different elsewhere."""
+
+    def refuse(_socket: socket.socket, address: Any, *_: Any) -> None:
+        raise AssertionError(f"a test tried to reach {address}; tests must not use the network")
+
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family == socket.AF_UNIX or (isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1")):
+            return real(self, address)  # processes talking to each other on this machine
+        return refuse(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def private_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is read from, or written to, the store of the person who runs the tests."""
+    home = tmp_path_factory.mktemp("store")
+    monkeypatch.setenv("UPBRINGING_HOME", str(home))
+    return home
