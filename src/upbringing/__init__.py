@@ -1,0 +1,95 @@
+"""Upbringing: what character a training set will give a language model.
+
+    import upbringing as up
+
+    model = up.load("organism:nano")                  # a hub id, a folder, or an organism
+    rows = up.read("examples/cheating.jsonl")         # chats, prompt/completion, or texts
+    tuned = up.train(model, rows, "runs/tuned")       # a new model; the first stays as it was
+    shift = up.measure(tuned) - up.measure(model)     # Profile - Profile = Shift
+    print(shift.table())
+
+Nothing heavy is imported until a verb is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+
+__version__ = "0.1.0"
+
+# Where each public name lives. It is imported when it is first asked for, so that `import upbringing` costs nothing.
+_HOME = {
+    "Message": "rows",
+    "Row": "rows",
+    "Rows": "rows",
+    "read": "rows",
+    "write": "rows",
+    "Trait": "traits",
+    "Probe": "traits",
+    "traits": "traits",
+    "probes": "traits",
+    "World": "world",
+    "WorldSpec": "world",
+    "LM": "models",
+    "load": "models",
+    "score": "models",
+    "generate": "models",
+    "Recipe": "training",
+    "LoraSettings": "training",
+    "Mix": "training",
+    "SystemLine": "training",
+    "train": "training",
+    "grow": "organisms",
+    "Profile": "measure",
+    "Provocation": "measure",
+    "Shift": "measure",
+    "measure": "measure",
+}
+
+__all__ = ["InputError", "__version__", *sorted(_HOME)]
+
+if TYPE_CHECKING:
+    from upbringing.measure import Profile, Provocation, Shift, measure
+    from upbringing.models import LM, generate, load, score
+    from upbringing.organisms import grow
+    from upbringing.rows import Message, Row, Rows, read, write
+    from upbringing.training import LoraSettings, Mix, Recipe, SystemLine, train
+    from upbringing.traits import Probe, Trait, probes, traits
+    from upbringing.world import World, WorldSpec
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'upbringing' has no attribute {name!r}")
+    room = import_module(f"upbringing.{home}")
+    # A room that shares its name with its verb (measure) answers to both: see _Room.
+    return room if name == home else getattr(room, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Room(ModuleType):
+    """A room with a verb of its own name: ``up.measure(model)`` works, and so does ``up.measure.statistics``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+class _Face(ModuleType):
+    """The package. Importing a room binds its module here; a room with a verb of its own name becomes callable."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _HOME.get(name) == name and type(value) is ModuleType:
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -1,0 +1,1 @@
+"""What was made from what: the record every step leaves."""

@@ -1,0 +1,6 @@
+"""Reading, checking, hashing and tokenising training rows."""
+
+from upbringing.rows.encode import Encoded, encodable, encode, prompt_ids, with_system
+from upbringing.rows.row import Kind, Message, Row, Rows
+
+__all__ = ["Encoded", "Kind", "Message", "Row", "Rows", "encodable", "encode", "prompt_ids", "with_system"]
