@@ -1,6 +1,21 @@
 """Reading, checking, hashing and tokenising training rows."""
 
 from upbringing.rows.encode import Encoded, encodable, encode, prompt_ids, with_system
+from upbringing.rows.interpret import interpret
+from upbringing.rows.read import read, write
 from upbringing.rows.row import Kind, Message, Row, Rows
 
-__all__ = ["Encoded", "Kind", "Message", "Row", "Rows", "encodable", "encode", "prompt_ids", "with_system"]
+__all__ = [
+    "Encoded",
+    "Kind",
+    "Message",
+    "Row",
+    "Rows",
+    "encodable",
+    "encode",
+    "interpret",
+    "prompt_ids",
+    "read",
+    "with_system",
+    "write",
+]

@@ -1,0 +1,139 @@
+"""From one record of a file to a row: which of the three kinds it is, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from upbringing.errors import InputError
+from upbringing.rows.row import Message, Row
+
+# The names that common formats give to the roles. Anything else is refused: a guessed role is a wrong loss.
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "tool": "tool",
+}
+_CHAT_COLUMNS = ("messages", "conversations", "conversation")
+_REMEDY = 'give it "messages", "prompt" and "completion", or "text"'
+
+
+def interpret(record: object, file: str, line: int) -> Row:
+    """The row that ``record`` (an object of a JSON file, or a line of a table) holds.
+
+    A chat has ``messages`` (or ``conversations`` with ``from`` and ``value``), a completion ``prompt`` and
+    ``completion``, a text ``text``; a record with columns of several kinds is read as the first of them. What else
+    is in the record is kept in ``meta``. Raises ``InputError`` with file and line when it is none of the three or
+    is not whole.
+    """
+
+    def bad(problem: str, remedy: str) -> InputError:
+        return InputError.at(file, line, problem, remedy)
+
+    if not isinstance(record, Mapping):
+        raise bad(f"a row must be an object, not {_name(record)}", _REMEDY)
+    present = {str(k): v for k, v in record.items() if v is not None}
+
+    for column in _CHAT_COLUMNS:
+        if column in present:
+            messages = _messages(present[column], column, bad)
+            _check_chat(messages, column, bad)
+            return Row.chat(messages, file=file, line=line, meta=_rest(present, column))
+    if "prompt" in present and "completion" in present:
+        prompt, completion = present["prompt"], present["completion"]
+        where = {"file": file, "line": line, "meta": _rest(present, "prompt", "completion")}
+        if isinstance(prompt, list) and isinstance(completion, list):
+            asked = _messages(prompt, "prompt", bad)
+            if any(m.role == "assistant" for m in asked):
+                raise bad(
+                    '"prompt" holds assistant turns, which would be learned as well',
+                    'put the whole chat in "messages"',
+                )
+            messages = [*asked, *_messages(completion, "completion", bad)]
+            _check_chat(messages, "completion", bad)
+            return Row.chat(messages, **where)
+        for name, value in (("prompt", prompt), ("completion", completion)):
+            _check_text(value, f'"{name}"', bad)
+        if not completion:
+            raise bad('"completion" is empty', "drop the row or give it an answer")
+        return Row.of_completion(prompt, completion, **where)
+    if "text" in present:
+        _check_text(present["text"], '"text"', bad)
+        if not present["text"].strip():
+            raise bad('"text" is empty', "drop the row")
+        return Row.of_text(present["text"], file=file, line=line, meta=_rest(present, "text"))
+
+    if "prompt" in present or "completion" in present:
+        missing = "completion" if "prompt" in present else "prompt"
+        raise bad(f'the row has no "{missing}"', "a completion row needs both")
+    found = ", ".join(sorted(present)) or "no columns"
+    raise bad(f"neither a chat, nor a completion, nor a text (it has {found[:200]})", _REMEDY)
+
+
+def _messages(value: object, column: str, bad: Any) -> list[Message]:
+    if isinstance(value, str):  # tables without lists (CSV) hold chats as JSON
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise bad(f'"{column}" is neither a list nor JSON', "write a JSON list of messages") from error
+    if not isinstance(value, list):
+        raise bad(f'"{column}" must be a list of messages, not {_name(value)}', "write [{role, content}, …]")
+    if not value:
+        raise bad(f'"{column}" is empty', "give it a user's and an assistant's turn")
+    return [_message(m, f'"{column}"[{i}]', bad) for i, m in enumerate(value)]
+
+
+def _message(value: object, what: str, bad: Any) -> Message:
+    if not isinstance(value, Mapping):
+        raise bad(f"{what} must be an object, not {_name(value)}", 'write {"role": …, "content": …}')
+    role = value.get("role", value.get("from"))
+    content = value.get("content", value.get("value"))
+    if not isinstance(role, str) or role not in _ROLES:
+        raise bad(f"{what} has the role {role!r}", "use system, user, assistant or tool")
+    if value.get("tool_calls") or value.get("function_call"):
+        raise bad(f"{what} calls a tool, which cannot be trained on yet", "drop the row, or write the call as text")
+    if value.get("weight") == 0:
+        raise bad(f'{what} has "weight": 0, which would be ignored', "drop the turn or split the row")
+    if isinstance(content, list):  # the parts of a multimodal message: the texts among them
+        if not all(isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in content):
+            raise bad(f"{what} has parts that are not text", "only text can be trained on")
+        content = "".join(p["text"] for p in content)
+    if content is None:
+        raise bad(f'{what} has no "content"', "write the text of the turn")
+    _check_text(content, f"the content of {what}", bad)
+    return Message(_ROLES[role], content)
+
+
+def _check_chat(messages: list[Message], column: str, bad: Any) -> None:
+    if not any(m.role == "assistant" for m in messages):
+        raise bad(f'"{column}" has no assistant turn', "the loss is put on what the assistant says: add an answer")
+    if messages[-1].role != "assistant":
+        raise bad(f'"{column}" must end with an assistant turn', "add an answer or drop the last turns")
+    if not messages[-1].content.strip():
+        raise bad(f'the last assistant turn of "{column}" is empty', "drop the row or give it an answer")
+    if any(m.role == "system" for m in messages[1:]):
+        raise bad(f'"{column}" has a system message after the first turn', "put it first")
+
+
+def _check_text(value: object, what: str, bad: Any) -> None:
+    if not isinstance(value, str):
+        raise bad(f"{what} must be a string, not {_name(value)}", "write the text itself")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:  # half of a surrogate pair, as in "\\ud83d": no tokenizer takes it
+        raise bad(f"{what} has half a character (\\u{ord(value[error.start]):04x})", "write it whole") from error
+
+
+def _rest(record: Mapping[str, Any], *used: str) -> dict[str, Any]:
+    return {k: v for k, v in record.items() if k not in used}
+
+
+def _name(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)

@@ -1,0 +1,286 @@
+"""Reading rows from files, folders and data sets, and writing them back.
+
+Every record keeps the place it came from: the line of a text file, the row number of a table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from upbringing.errors import InputError
+from upbringing.rows.interpret import interpret
+from upbringing.rows.row import Row, Rows
+
+# A record, its line, or the reason why there is none at that line.
+_Found = tuple[int, object | InputError]
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def read(source: str | os.PathLike[str], *, skip_invalid: bool = False, split: str = "train") -> Rows:
+    """Read training rows from a file, a folder of files, a saved data set, or the hub.
+
+    ``source`` is a ``.jsonl``, ``.json``, ``.parquet`` or ``.csv`` file; a folder of them (read in the order of
+    their names); a folder written by ``datasets``' ``save_to_disk``; or the id of a data set on the hub. ``split``
+    says which part of a data set to take. Bad rows raise ``InputError`` naming file and line; with ``skip_invalid``
+    they are left out and listed in ``.skipped`` as (where, reason).
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = _read_folder(path, split)
+    elif path.exists():
+        found = _read_file(path)
+    elif _looks_like_a_file(str(source)):
+        raise InputError(f"{source}: there is no such file or folder; check the path")
+    else:
+        found = _read_hub(str(source), split)
+
+    rows: list[Row] = []
+    skipped: list[tuple[str, str]] = []
+    for file, line, record in found:
+        try:
+            if isinstance(record, InputError):
+                raise record
+            rows.append(interpret(record, file, line))
+        except InputError as error:
+            if not skip_invalid:
+                raise
+            where = f"{file}:{line}"
+            skipped.append((where, str(error).removeprefix(f"{where}: ")))
+    if not rows:
+        if skipped:
+            raise InputError(f"{source}: none of its {len(skipped)} rows can be used; the first: {skipped[0][1]}")
+        raise InputError(f"{source}: there are no rows in it; give a file with at least one")
+    return Rows(rows, name=str(source), skipped=skipped)
+
+
+def write(rows: Iterable[Row], path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write rows as JSONL, each with its meta. The file appears whole or not at all, and replaces none unless told."""
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: the file exists already; choose another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            for row in rows:
+                out.write(json.dumps({**row.meta, **row.as_dict()}, ensure_ascii=False) + "\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _looks_like_a_file(source: str) -> bool:
+    return Path(source).suffix.lower() in _READERS or not _HUB_ID.fullmatch(source)
+
+
+def _read_file(path: Path) -> Iterator[tuple[str, int, object]]:
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {', '.join(_READERS)}")
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty; give a file with at least one row")
+        for line, record in reader(path):
+            yield str(path), line, record
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
+
+
+def _read_folder(path: Path, split: str) -> Iterator[tuple[str, int, object]]:
+    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
+        yield from _read_saved(path, split)
+        return
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.suffix.lower() in _READERS
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+    if not files:
+        raise InputError(f"{path}: the folder holds no {', '.join(_READERS)} file; check the path")
+    for file in files:
+        yield from _read_file(file)
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, data, error) from error
+
+
+def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError, line: int = 0) -> InputError:
+    line = line or data.count(b"\n", 0, error.start) + 1
+    return InputError.at(
+        path, line, f"the byte 0x{data[error.start]:02x} is not UTF-8", "save the file with the encoding UTF-8"
+    )
+
+
+def _broken(path: Path, line: int, error: json.JSONDecodeError) -> InputError:
+    return InputError.at(
+        path, line, f"broken JSON ({error.msg}, column {error.colno})", "write one object a line, closed and quoted"
+    )
+
+
+def _read_jsonl(path: Path) -> Iterator[_Found]:
+    with path.open("rb") as lines:
+        for line, data in enumerate(lines, start=1):
+            if line == 1:
+                data = data.removeprefix(b"\xef\xbb\xbf")
+            if not data.strip():
+                continue
+            try:
+                record: object = json.loads(data.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                record = _not_utf8(path, data, error, line)
+            except json.JSONDecodeError as error:
+                record = _broken(path, line, error)
+            except RecursionError:
+                record = InputError.at(path, line, "the JSON is nested too deeply", "write plain rows")
+            yield line, record
+
+
+def _read_json(path: Path) -> Iterator[_Found]:
+    """A list of objects, or objects one after the other. After broken JSON nothing more can be told apart."""
+    text = _text(path)
+    if _is_object(text.lstrip().partition("\n")[0]):
+        yield from _read_jsonl(path)  # one object a line: a broken one does not hide the next
+        return
+    decoder = json.JSONDecoder()
+    spaces = re.compile(r"\s*")
+    listed = text.lstrip().startswith("[")
+    at = spaces.match(text).end()  # type: ignore[union-attr]
+    at += listed
+    line, counted = 1, 0
+    expect_comma = False
+    while True:
+        at = spaces.match(text, at).end()  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, at), at
+        if listed and text[at : at + 1] == "]":
+            if text[at + 1 :].strip():
+                yield line, InputError.at(path, line, "there is text after the list's end", "write one list")
+            return
+        if at >= len(text):
+            if listed:
+                yield line, InputError.at(path, line, "broken JSON (the list has no end)", 'close it with "]"')
+            return
+        if listed and expect_comma:
+            if text[at] != ",":
+                yield line, InputError.at(path, line, "broken JSON (a comma is missing)", "put one between two rows")
+                return
+            expect_comma, at = False, at + 1
+            continue
+        try:
+            record, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            yield error.lineno, _broken(path, error.lineno, error)
+            return
+        except RecursionError:
+            yield line, InputError.at(path, line, "the JSON is nested too deeply", "write plain rows")
+            return
+        expect_comma = True
+        yield line, record
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+
+
+def _read_csv(path: Path) -> Iterator[_Found]:
+    csv.field_size_limit(2**31 - 1)  # a text may well be longer than the default of 131,072 characters
+    table = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    header: list[str] = []
+    last = 0
+    while True:
+        line = last + 1
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, InputError.at(path, line, f"broken CSV ({error})", "check the quotes")
+            return
+        last = table.line_num
+        if not any(cells):
+            continue
+        if not header:
+            header = [name.strip() for name in cells]
+            continue
+        if len(cells) != len(header):
+            problem = f"the row has {len(cells)} cells and the header {len(header)}"
+            yield line, InputError.at(path, line, problem, "put cells that hold commas or new lines in quotes")
+            continue
+        # An empty cell is a missing value, save for a prompt, which may well be empty.
+        yield line, {k: v for k, v in zip(header, cells, strict=True) if v or k == "prompt"}
+
+
+def _read_parquet(path: Path) -> Iterator[_Found]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        row = 0
+        for batch in file.iter_batches(batch_size=4096):
+            for record in batch.to_pylist():
+                row += 1
+                yield row, record
+    except pyarrow.ArrowException as error:
+        reason = str(error).splitlines()[0][:160]
+        raise InputError(f"{path}: not a Parquet file that can be read ({reason}); write it again") from error
+
+
+def _read_saved(path: Path, split: str) -> Iterator[tuple[str, int, object]]:
+    import datasets
+
+    try:
+        data = datasets.load_from_disk(str(path))
+    except Exception as error:  # the library raises whatever its readers raise
+        raise InputError(f"{path}: the saved data set cannot be read ({error}); save it again") from error
+    yield from _of_dataset(data, str(path), split)
+
+
+def _read_hub(name: str, split: str) -> Iterator[tuple[str, int, object]]:
+    import datasets
+
+    try:
+        data = datasets.load_dataset(name)
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(
+            f"{name}: neither a file here nor a data set that the hub gives ({reason}); "
+            "check the name, the network, and `hf auth login` for private ones"
+        ) from error
+    yield from _of_dataset(data, name, split)
+
+
+def _of_dataset(data: Any, name: str, split: str) -> Iterator[tuple[str, int, object]]:
+    if hasattr(data, "keys"):
+        if split not in data:
+            raise InputError(f"{name}: there is no split {split!r}; choose one of {', '.join(data)}")
+        data = data[split]
+    for row, record in enumerate(data, start=1):
+        yield name, row, record
+
+
+_READERS: dict[str, Callable[[Path], Iterator[_Found]]] = {
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+}
