@@ -168,10 +168,13 @@ def _spans_by_prefix(text: str, messages: list[Message], tokenizer: PreTrainedTo
         start, end = len(before), len(after)
         if spans and start < spans[-1][1]:
             return []
-        at = text.find(message.content.strip(), start, end)
+        said = message.content.strip()
+        if said not in text[start:end]:
+            said = said.split()[-1]  # a thought before the answer may have been laid out anew
+        at = text.rfind(said, start, end)
         if at < 0:
             return []
-        spans.append((start, _without_layout(text, at + len(message.content.strip()), end)))
+        spans.append((start, _without_layout(text, at + len(said), end)))
     return spans
 
 
