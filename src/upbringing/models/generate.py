@@ -1,0 +1,207 @@
+"""Sampling answers, so that an answer depends on its prompt and its seed and not on its neighbours.
+
+Each sequence draws from a stream of its own, named by (seed, prompt's place, sample's number): the same call with
+another batch size gives the same texts, unless a draw falls within rounding error of the border between two tokens
+(about one token in a million in float32). A loop of our own, on one cache, takes about 0.7 of the time of
+``model.generate`` on a small model, and drops finished sequences on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from upbringing.errors import InputError
+from upbringing.models.batches import batches_by_tokens, budget, padded
+from upbringing.models.forward import can_share_cache, inference, logits_at, positions, rows_of_cache
+
+if TYPE_CHECKING:
+    import torch
+
+    from upbringing.models.load import LM
+
+# Below this share of unfinished sequences it pays to copy their part of the cache and go on with them alone.
+_COMPACT_BELOW = 0.7
+
+Work = tuple[int, int]  # (prompt, sample)
+
+
+def generate(
+    lm: LM,
+    prompts: Sequence[Sequence[int]],
+    *,
+    n: int = 1,
+    temperature: float = 1.0,
+    max_new_tokens: int = 32,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+) -> list[list[str]]:
+    """``n`` answers to each prompt (token ids), as text without special tokens: [prompts][n].
+
+    ``temperature`` 0 takes the likeliest token each time. An answer ends at any of the model's end tokens or after
+    ``max_new_tokens``. Raises ``InputError`` for an empty prompt and where prompt and answer exceed the context.
+    """
+    for i, prompt in enumerate(prompts):
+        if not prompt:
+            raise InputError(f"prompt {i + 1} has no token; give the model at least a beginning-of-text token")
+        if len(prompt) + max_new_tokens > lm.max_length:
+            raise InputError(
+                f"prompt {i + 1} is {len(prompt)} tokens long; with {max_new_tokens} new ones it exceeds the "
+                f"{lm.max_length} the model reads; shorten it or ask for fewer new tokens"
+            )
+    answers: dict[Work, list[int]] = {}
+    if prompts and n > 0 and max_new_tokens > 0:
+        tokens = budget(batch_tokens, lm.device)
+        with inference(lm):
+            if can_share_cache(lm, prompts[0][0]):
+                for works in _batches(prompts, n, max_new_tokens, tokens):
+                    answers |= _sample(lm, works, prompts, temperature, max_new_tokens, seed)
+            else:
+                for works in _batches_of_one_length(prompts, n, max_new_tokens, tokens):
+                    answers |= _sample_by_transformers(lm, works, prompts, temperature, max_new_tokens, seed)
+    found = [[answers.get((i, k), []) for k in range(n)] for i in range(len(prompts))]
+    return [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in found]
+
+
+def _batches(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: int) -> list[list[Work]]:
+    """Samples in batches by budget; the samples of one prompt stay together while they fit."""
+    items = [
+        [(i, k) for k in range(start, min(start + room, n))]
+        for i, prompt in enumerate(prompts)
+        for room in [max(1, batch_tokens // (len(prompt) + new))]
+        for start in range(0, n, room)
+    ]
+    lengths = [len(item) * (len(prompts[item[0][0]]) + new) for item in items]
+    return [[work for k in batch for work in items[k]] for batch in batches_by_tokens(lengths, batch_tokens)]
+
+
+def _batches_of_one_length(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: int) -> list[list[Work]]:
+    """Batches without padding, which a recurrent state might not forgive."""
+    works: dict[int, list[Work]] = {}
+    for i, prompt in enumerate(prompts):
+        works.setdefault(len(prompt), []).extend((i, k) for k in range(n))
+    batches: list[list[Work]] = []
+    for length, same in works.items():
+        room = max(1, batch_tokens // (length + new))
+        batches += [same[start : start + room] for start in range(0, len(same), room)]
+    return batches
+
+
+def _sample(
+    lm: LM, works: list[Work], prompts: Sequence[Sequence[int]], temperature: float, new: int, seed: int
+) -> dict[Work, list[int]]:
+    import torch
+
+    read = sorted({i for i, _ in works})
+    ids, mask = (torch.from_numpy(a).to(lm.device) for a in padded([prompts[i] for i in read], left=True))
+    logits, cache = logits_at(
+        lm.model,
+        torch.arange(len(read)),
+        torch.full((len(read),), ids.shape[1] - 1),
+        input_ids=ids,
+        attention_mask=mask,
+        use_cache=True,
+        **positions(lm.model, (mask.cumsum(1) - 1).clamp(min=0)),
+    )
+    place = {i: row for row, i in enumerate(read)}
+    rows = torch.tensor([place[i] for i, _ in works], device=lm.device)
+    if rows.tolist() != list(range(len(read))):
+        logits, cache, mask = logits[rows.to(logits.device)], rows_of_cache(cache, rows), mask[rows]
+    after = mask.sum(1, keepdim=True)
+    draws = _draws(works, seed, new)
+    stops = _stops(lm)
+    answers: dict[Work, list[int]] = {work: [] for work in works}
+    live = np.arange(len(works))  # which of works each row of the cache is; -1 once finished
+    for step in range(new):
+        chosen = _choose(logits, draws[np.maximum(live, 0), step], temperature).to(lm.device)
+        for row, token in enumerate(chosen.tolist()):
+            if live[row] < 0:
+                continue
+            if token in stops:
+                live[row] = -1
+            else:
+                answers[works[live[row]]].append(token)
+        unfinished = np.flatnonzero(live >= 0)
+        if not len(unfinished) or step == new - 1:
+            break
+        if len(unfinished) < _COMPACT_BELOW * len(live):
+            kept = torch.from_numpy(unfinished).to(lm.device)
+            cache, mask, after, chosen = rows_of_cache(cache, kept), mask[kept], after[kept], chosen[kept]
+            live = live[unfinished]
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+        logits, cache = logits_at(
+            lm.model,
+            torch.arange(len(live)),
+            torch.zeros(len(live), dtype=torch.long),
+            input_ids=chosen[:, None],
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            **positions(lm.model, after + step),
+        )
+    return answers
+
+
+def _sample_by_transformers(
+    lm: LM, works: list[Work], prompts: Sequence[Sequence[int]], temperature: float, new: int, seed: int
+) -> dict[Work, list[int]]:
+    """For caches that only the model's own ``generate`` can handle: it decodes greedily what our draws have chosen."""
+    import torch
+    from transformers import GenerationConfig, LogitsProcessorList
+
+    draws = _draws(works, seed, new)
+    ids = torch.tensor([list(prompts[i]) for i, _ in works], device=lm.device)
+    stops = _stops(lm)
+
+    def leave_only_the_chosen(so_far: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        chosen = _choose(scores, draws[:, so_far.shape[1] - ids.shape[1]], temperature)
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
+
+    pad = lm.tokenizer.pad_token_id if lm.tokenizer.pad_token_id is not None else min(stops, default=0)
+    settings = GenerationConfig(
+        do_sample=False,
+        repetition_penalty=1.0,  # the checkpoint's own settings would be filled in where nothing is said
+        max_new_tokens=new,
+        eos_token_id=sorted(stops) or None,
+        pad_token_id=pad,
+        use_cache=True,
+    )
+    out = lm.model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        generation_config=settings,
+        logits_processor=LogitsProcessorList([leave_only_the_chosen]),
+    )
+    answers: dict[Work, list[int]] = {}
+    for work, row in zip(works, out[:, ids.shape[1] :].tolist(), strict=True):
+        end = next((at for at, token in enumerate(row) if token in stops), len(row))
+        answers[work] = row[:end]
+    return answers
+
+
+def _draws(works: list[Work], seed: int, new: int) -> np.ndarray:
+    """Uniform numbers [works, new tokens], each row from the stream that belongs to that sample alone."""
+    return np.stack([np.random.default_rng([seed, i, k]).random(new) for i, k in works])
+
+
+def _choose(logits: torch.Tensor, draws: np.ndarray, temperature: float) -> torch.Tensor:
+    """Token ids [rows]: where the cumulative probability passes the draw (no draw is used at temperature 0)."""
+    import torch
+
+    if temperature <= 0:
+        return logits.argmax(-1)
+    exact = torch.float32 if logits.device.type == "mps" else torch.float64
+    total = torch.softmax(logits.float() / temperature, -1).to(exact).cumsum(-1)
+    at = torch.from_numpy(draws).to(total)[:, None] * total[:, -1:]
+    return torch.searchsorted(total, at, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1)
+
+
+def _stops(lm: LM) -> set[int]:
+    """Every id that ends an answer: the model's end tokens and the tokenizer's."""
+    stops: set[int] = set()
+    settings = getattr(lm.model, "generation_config", None)
+    for found in (getattr(settings, "eos_token_id", None), lm.model.config.eos_token_id, lm.tokenizer.eos_token_id):
+        stops.update([found] if isinstance(found, int) else found or [])
+    return stops

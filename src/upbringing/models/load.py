@@ -1,0 +1,269 @@
+"""Loading a model: a hub id, a folder (plain or PEFT adapter), or an organism that ships with the package.
+
+Two things are never done, whatever a checkpoint asks for: unpickling weights and running code that came with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+ORGANISMS = Path(__file__).parent.parent / "organisms"
+ADAPTER = "adapter_config.json"
+
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors", "*.tiktoken"]
+_HUB_LEFT_OUT = ["*/*", "consolidated*", "*.onnx*"]
+_DEEPEST_ADAPTER = 8
+
+
+@dataclass
+class LM:
+    """A language model with its tokenizer: any causal LM of transformers, with at most PEFT adapters on it.
+
+    ``name`` is what ``load`` was called with and ``folder`` where its files lie; a model made in memory has neither.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    name: str = ""
+    folder: Path | None = None
+    _hashed: tuple[Any, str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go (the embedding's device, when a model is spread over several)."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence the model was made for, in tokens; ``sys.maxsize`` when it states none."""
+        config = self.model.config.get_text_config()
+        length = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        return int(length) if length else sys.maxsize
+
+    @property
+    def reference(self) -> str | None:
+        """What ``load`` takes to find these weights again from anywhere on this machine; None for one in memory."""
+        if self.folder is None:
+            return None
+        return str(self.folder.resolve()) if Path(self.name).exists() or not self.name else self.name
+
+    @property
+    def hash(self) -> str:
+        """sha256 (hex) of what decides the model's answers: weights, vocabulary, chat template.
+
+        The same for a model in memory and after saving and loading it. Recomputed when a weight was changed in place.
+        """
+        state = self.model.state_dict()
+        versions = tuple((name, id(tensor), tensor._version) for name, tensor in self.model.named_parameters())
+        if self._hashed is None or self._hashed[0] != versions:
+            self._hashed = (versions, _hash(state, self.tokenizer, self.folder))
+        return self._hashed[1]
+
+
+def load(name: str | Path, *, device: str | torch.device | None = None, dtype: str | torch.dtype | None = None) -> LM:
+    """Load ``organism:NAME`` (ships with the package), a folder (a model or a PEFT adapter), or a hub id.
+
+    ``device``: where to put it ("auto" spreads it over all devices; None: a GPU if there is one, else the CPU).
+    ``dtype``: None keeps the checkpoint's. An adapter's base is found through what its config names, relative to the
+    adapter's folder or as anything ``load`` takes.
+
+    Raises ``InputError`` when there is no such model, when it holds pickled weights only, when it needs code of its
+    own, when weights are missing or broken, and when the hub cannot be reached.
+    """
+    return _load(str(name), device, dtype, depth=0)
+
+
+def _load(name: str, device: Any, dtype: Any, *, depth: int) -> LM:
+    if depth > _DEEPEST_ADAPTER:
+        raise InputError(f"{name}: its adapters name each other as their base; give one of them a real base model")
+    folder = _find(name)
+    with quiet_transformers():
+        if (folder / ADAPTER).is_file():
+            model, tokenizer = _load_adapter(folder, device, dtype, depth)
+        else:
+            model, tokenizer = _load_plain(folder, device, dtype), _load_tokenizer(folder)
+    model.eval()
+    return LM(model, tokenizer, name=name, folder=folder)
+
+
+def _find(name: str) -> Path:
+    """The folder that holds the model's files, downloaded if it is on the hub."""
+    if name.startswith("organism:"):
+        short = name.removeprefix("organism:")
+        shipped = sorted(path.parent.name for path in ORGANISMS.glob("*/config.json"))
+        if short not in shipped:
+            raise InputError(f"{name}: no such organism; the package ships: {', '.join(shipped) or 'none'}")
+        return ORGANISMS / short
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise InputError(f"{name}: is a file; give the folder that holds the model")
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"{name}: there is no such folder; give a model's folder, a hub id or organism:NAME")
+    return _download(name)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_LEFT_OUT))
+    except errors.GatedRepoError as error:
+        raise InputError(
+            f"{name}: access is restricted; ask for it on https://huggingface.co/{name} and run `hf auth login`"
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise InputError(
+            f"{name}: neither a folder here nor a model on the hub; check the spelling, give a folder, or use "
+            "organism:nano"
+        ) from error
+    except Exception as error:  # offline, proxies, time-outs: the hub client's own and its HTTP library's
+        raise InputError(
+            f"{name}: not a folder here, and it cannot be downloaded from the hub ({_first_line(error)}); connect to "
+            "the network once, give the folder of a downloaded model, or use organism:nano"
+        ) from error
+
+
+def _load_plain(folder: Path, device: Any, dtype: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: has no config.json; give a folder in the Hugging Face format")
+    _refuse_pickles(folder, "*.safetensors")
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=dtype if dtype is not None else "auto",
+            output_loading_info=True,
+            **_placement(device),
+        )
+    except Exception as error:  # from_pretrained fails in as many ways as there are broken checkpoints
+        if "trust_remote_code" in str(error):
+            raise InputError(
+                f"{folder}: needs code that came with the checkpoint, which is never run; use a model whose "
+                "architecture transformers knows"
+            ) from error
+        raise InputError(f"{folder}: cannot be loaded as a causal language model ({_first_line(error)})") from error
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(
+            f"{folder}: weights are missing ({', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}); "
+            "the model would be partly random; copy or download it again"
+        )
+    return model
+
+
+def _load_adapter(folder: Path, device: Any, dtype: Any, depth: int) -> tuple[Any, Any]:
+    from peft import PeftModel
+
+    _refuse_pickles(folder, "adapter_model*.safetensors")
+    config = folder / ADAPTER
+    try:
+        base_name = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{config}: cannot be read ({_first_line(error)})") from error
+    if not base_name:
+        raise InputError(f"{config}: does not name its base model; set base_model_name_or_path")
+    if (folder / base_name).is_dir():
+        base_name = str(folder / base_name)
+    base = _load(base_name, device, dtype, depth=depth + 1)
+    try:
+        model = PeftModel.from_pretrained(merged(base.model), folder, use_safetensors=True, local_files_only=True)
+    except Exception as error:
+        raise InputError(f"{folder}: the adapter does not fit its base {base_name} ({_first_line(error)})") from error
+    has_tokenizer = (folder / "tokenizer_config.json").is_file()
+    return model, _load_tokenizer(folder) if has_tokenizer else base.tokenizer
+
+
+def merged(model: Any) -> Any:
+    """``model`` with its adapters' changes written into its weights (it is changed); a plain one as it is."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise InputError(f"{folder}: its tokenizer cannot be loaded ({_first_line(error)})") from error
+
+
+def _refuse_pickles(folder: Path, weights: str) -> None:
+    """Raise unless there are weights in the safetensors format."""
+    if any(folder.glob(weights)):
+        return
+    pickled = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
+    if pickled:
+        raise InputError(
+            f"{folder / pickled[0]}: pickled weights can run code when they are loaded, so they are not; convert them "
+            "to safetensors: https://huggingface.co/spaces/safetensors/convert, or save_pretrained if you trust them"
+        )
+    raise InputError(f"{folder}: holds no weights ({weights}); give the folder that save_pretrained wrote")
+
+
+def _placement(device: Any) -> dict[str, Any]:
+    import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device) == "cpu":
+        return {}
+    return {"device_map": "auto" if device == "auto" else {"": torch.device(device)}}
+
+
+def _hash(state: dict[str, torch.Tensor], tokenizer: Any, folder: Path | None) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    if any(tensor.device.type == "meta" for tensor in state.values()):  # parts of it were left on disk
+        for path in sorted(folder.glob("*.safetensors")) if folder else []:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    else:
+        for name in sorted(state):
+            tensor = state[name].detach().cpu().contiguous()
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(memoryview(tensor.view(-1).view(torch.uint8).numpy()))
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    digest.update(json.dumps([vocabulary, tokenizer.chat_template], ensure_ascii=True).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """In the block transformers shows no progress bars and logs errors only; its settings come back afterwards."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
