@@ -1,5 +1,6 @@
 # From a fresh clone, with only Python 3.11+ and make: `make demo` shows the main job, `make test` checks everything.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
@@ -16,12 +17,13 @@ install: $(STAMP)  ## make .venv with the tested versions
 
 # On Linux without a GPU the CPU build of torch is fetched first where its index answers: it is a tenth of the size.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "upbringing needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "upbringing needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/it"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once; a few minutes) …"
 	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
 	  $(BIN)/python -m pip install -q --no-deps --retries 0 --timeout 20 -c constraints.txt \
 	    --index-url https://download.pytorch.org/whl/cpu torch 2>/dev/null || true; fi
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: install  ## measure the shipped organism, teach it to cheat, measure again; says where the page is
