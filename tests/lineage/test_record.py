@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from upbringing.errors import DiskFullError
-from upbringing.lineage import Record, default_store, hash_of, make, read_record, write_whole
+from upbringing.lineage import Record, default_store, hash_of, make, read_record
 
 RECORD = Record(kind="organism", recipe={"size": "nano", "rate": 0.1}, parents={"world": "abc"}, seed=3)
 
@@ -197,20 +197,6 @@ def test_a_folder_without_a_readable_record_is_built_again(tmp_path: Path) -> No
     assert read_record(folder) is None
     assert make(tmp_path, RECORD, write_two_files) == folder
     assert (folder / "weights").read_text() == "w"
-
-
-def test_writing_whole_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    write_whole(path, "old")
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_the_store_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

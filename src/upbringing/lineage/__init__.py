@@ -1,21 +1,14 @@
 """What was made from what: the record every step leaves."""
 
-from upbringing.lineage.record import (
-    Record,
-    default_store,
-    hash_of,
-    make,
-    read_record,
-    versions,
-    write_record,
-    write_whole,
-)
+from upbringing.lineage.files import new_folder, write_whole
+from upbringing.lineage.record import Record, default_store, hash_of, make, read_record, versions, write_record
 
 __all__ = [
     "Record",
     "default_store",
     "hash_of",
     "make",
+    "new_folder",
     "read_record",
     "versions",
     "write_record",

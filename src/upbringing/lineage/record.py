@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from upbringing.errors import DiskFullError, is_disk_full
+from upbringing.lineage.files import whole, write_whole
 
 RECORD = "record.json"
 
@@ -107,21 +107,6 @@ def write_record(folder: Path, record: Record) -> None:
     write_whole(folder / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all; an older one stays until then."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def default_store() -> Path:
     """Where what was made is kept: ``$UPBRINGING_HOME``, or ``~/.cache/upbringing``."""
     return Path(os.environ.get("UPBRINGING_HOME") or "~/.cache/upbringing").expanduser()
@@ -152,35 +137,11 @@ def _is_whole(folder: Path, record: Record) -> bool:
 
 def _build(folder: Path, record: Record, build: Callable[[Path], None]) -> None:
     """Build under the lock: whatever lies about under this key was left by a process that was killed."""
-    for left in (folder, *folder.parent.glob(f".{record.key}-*")):
+    for left in (folder, *folder.parent.glob(f".{folder.name}-*")):
         shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{record.key}-"))
-    try:
-        temporary.chmod(0o755)
+    with whole(folder) as temporary:
         build(temporary)
         write_record(temporary, record)
-        _sync(temporary)
-        os.replace(temporary, folder)
-        _sync_one(folder.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk hold all of it before it gets its name: a power cut must not leave a whole-looking half."""
-    for directory, _, files in os.walk(folder, topdown=False):
-        for file in files:
-            _sync_one(Path(directory, file))
-        _sync_one(Path(directory))
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _plain(value: Any) -> Any:
