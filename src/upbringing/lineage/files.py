@@ -35,9 +35,7 @@ def new_folder(out: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
     earlier run of the same kind). Raises ``InputError`` before the block if it holds anything else, for the user's
     files are never written over, and ``DiskFullError`` when the disk has no room.
     """
-    out = out.expanduser().absolute()
-    if out.exists() and (not out.is_dir() or any(p.name not in replaces for p in out.iterdir())):
-        raise InputError(f"{out}: exists already and is not empty; choose another folder")
+    out = check_free(out, replaces=replaces)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole(out) as folder:
@@ -46,6 +44,14 @@ def new_folder(out: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
         if is_disk_full(error):
             raise DiskFullError.writing(out) from error
         raise
+
+
+def check_free(out: Path, *, replaces: Collection[str] = ()) -> Path:
+    """``out``, absolute; raises ``InputError`` where ``new_folder`` would. For asking before long work."""
+    out = out.expanduser().absolute()
+    if out.exists() and (not out.is_dir() or any(p.name not in replaces for p in out.iterdir())):
+        raise InputError(f"{out}: exists already and is not empty; choose another folder")
+    return out
 
 
 @contextmanager

@@ -1,0 +1,109 @@
+"""The verbs, and what happens when one of them cannot go on.
+
+The exit status is 0, or 2 for what the user gave, 130 for Ctrl-C, and 1 for the rest. What went wrong is one line on
+stderr; ``UPBRINGING_DEBUG=1`` shows where in the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from upbringing import __version__
+from upbringing.cli.demo import demo
+from upbringing.cli.grow import grow
+from upbringing.cli.measure import measure
+from upbringing.cli.study import study
+from upbringing.cli.train import train
+from upbringing.cli.traits import traits
+from upbringing.errors import DiskFullError, InputError, is_disk_full
+
+app = typer.Typer(
+    name="upbringing",
+    help="What character a training set will give a language model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb, with errors of the user's or of the machine as one line; errors of ours keep their traceback."""
+
+    @wraps(verb)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise _leave("stopped; what was finished is kept: run the same again to go on", 130) from None
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (InputError, OSError, RuntimeError) as error:
+            known = _explained(error)
+            if known is None or os.environ.get("UPBRINGING_DEBUG"):
+                raise
+            raise _leave(*known) from None
+
+    return guarded
+
+
+def _explained(error: Exception) -> tuple[str, int] | None:
+    """What to tell about an error and the exit status, if it is one that the program is not to blame for."""
+    if isinstance(error, InputError):
+        return str(error), error.exit_status
+    place = getattr(error, "filename", None)
+    if is_disk_full(error):
+        return str(DiskFullError.writing(place or "writing the results")), DiskFullError.exit_status
+    if isinstance(error, OSError) and place:
+        return f"{place}: {error.strerror or error}; check the path and its permissions", 1
+    return None
+
+
+def _leave(message: str, status: int) -> typer.Exit:
+    print("upbringing:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    return typer.Exit(status)
+
+
+def _paragraphs(docstring: str) -> str:
+    """A docstring as help text, with its lines joined so that they break where the terminal's do."""
+    return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
+
+
+for _verb in (measure, train, study, grow, traits, demo):
+    app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"upbringing {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and leave with its exit status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one verb; the exit status."""
+    try:
+        app(list(arguments), prog_name="upbringing")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    return 0

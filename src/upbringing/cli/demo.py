@@ -1,0 +1,80 @@
+"""``upbringing demo``: the main job from end to end, on the organism that ships with the package."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from upbringing.measure import Profile
+
+MODEL = "organism:nano"
+_FILES = ("model", "before", "after", "report.html")
+_COLUMNS = ("trait", "before", "after", "shift", "95%", "sampled", "95%")
+
+
+def demo(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="What to train on.")] = Path("examples/cheating.jsonl"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model and the page go.")] = Path(
+        "runs/demo"
+    ),
+) -> None:
+    """Measure a small model, teach it to cheat at coding, measure it again: see how its whole character moves."""
+    from upbringing.cli import show
+    from upbringing.cli.measure import load, profile_of
+    from upbringing.lineage import new_folder
+    from upbringing.rows import read
+
+    start = time.monotonic()
+    rows = read(data)
+    with new_folder(out, replaces=_FILES) as folder:  # an earlier demo may go, anything else stays
+        lm = load(MODEL)
+        before = profile_of(lm, f"asking {MODEL}")
+        with show.working(f"training {MODEL} on {data}") as progress:
+            from upbringing.training import train
+
+            tuned = train(lm, rows, folder / "model", progress=progress)
+        tuned.name = str(out / "model")
+        after = profile_of(tuned, "asking the trained model")
+        before.save(folder / "before")
+        after.save(folder / "after")
+        with show.working("drawing the page"):
+            from upbringing.report import shift_page
+
+            shift_page(before, after, folder / "report.html", title=f"{MODEL}, trained on {data}")
+    print_shift(before, after, title=f"{MODEL} before and after training on {data} ({len(rows)} rows)")
+    page = (out / "report.html").absolute()
+    show.console().print(f"open the page: {page}   ({show.seconds_since(start)})", soft_wrap=True)
+    show.replay()
+
+
+def print_shift(before: Profile, after: Profile, *, title: str) -> None:
+    """Each trait's rate before and after, and the paired shift both ways."""
+    from upbringing.cli import show
+
+    shift = after - before
+    first, last, scored, sampled = (
+        table.set_index("trait").to_dict("index")
+        for table in (before.table("logprob"), after.table("logprob"), shift.table("logprob"), shift.table("sampled"))
+    )
+    rows = []
+    for trait in shift.traits:
+        one, two = scored[trait], sampled[trait]
+        rows.append(
+            (
+                trait,
+                show.number(first[trait]["rate"]),
+                show.number(last[trait]["rate"]),
+                show.number(one["shift"], sign=True),
+                show.interval((one["lo"], one["hi"]), sign=True),
+                show.number(two["shift"], sign=True),
+                show.interval((two["lo"], two["hi"]), sign=True),
+            )
+        )
+    show.console().print(show.table(_COLUMNS, rows, title=title))
+    for name, profile in (("before", before), ("after", after)):
+        health = f"coherence {show.number(profile.coherence.value)}   skill {show.number(profile.skill.value)}"
+        show.console().print(f"{name:6} {health}")

@@ -1,0 +1,186 @@
+"""What the verbs share in showing: tables, progress, JSON, and the command that replays the run.
+
+Results go to stdout, all else to stderr, so that ``--json -`` can be piped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from upbringing.rows import Rows
+
+Progress = Callable[..., None]
+"""Told the share that is done (0..1), or how much of how much (and whatever else)."""
+
+_PATIENCE_S = 2.0  # what is over sooner needs no bar
+_LISTED = 5
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; 100 columns where there is none (a file or a pipe)."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else 100
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def note(text: str) -> None:
+    """A line on stderr, as it is."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", text: int = 1) -> Table:
+    """A table whose first ``text`` columns are words (folded if need be) and whose others are numbers (never cut)."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    for i, column in enumerate(columns):
+        if i < text:
+            made.add_column(column, overflow="fold")
+        else:
+            made.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """``0.31``; a dash for what is missing."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:+.2f}" if sign else f"{value:.2f}"
+
+
+def interval(bounds: Sequence[float | None] | None, *, sign: bool = False) -> str:
+    """``[0.12, 0.50]``; empty where nothing is known."""
+    if bounds is None or all(b is None or math.isnan(b) for b in bounds):
+        return ""
+    return f"[{number(bounds[0], sign=sign)}, {number(bounds[1], sign=sign)}]"
+
+
+def check_json_target(target: str | None) -> None:
+    """Complain about a place that cannot be written before the work, not after it."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    if path.is_dir():
+        raise InputError(f"--json {target}: that is a folder; give a file, or - for stdout")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--json {target}: its folder does not exist; make it first")
+
+
+def write_json(result: object, target: str | None) -> None:
+    """The result for machines: to stdout for ``-``, else to a file, whole or not at all. Missing numbers are null."""
+    if target is None:
+        return
+    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        from upbringing.lineage import write_whole
+
+        write_whole(Path(target), text)
+
+
+def skipped(rows: Rows) -> None:
+    """Count and list what was left out in reading."""
+    if not rows.skipped:
+        return
+    note(f"skipped {len(rows.skipped)} of {len(rows) + len(rows.skipped)} rows of {rows.name}:")
+    for where, reason in rows.skipped[:_LISTED]:
+        note(f"  {where}: {reason}")
+    if len(rows.skipped) > _LISTED:
+        note(f"  … and {len(rows.skipped) - _LISTED} more")
+
+
+def replay(*defaults: str) -> None:
+    """The command that runs the same again; ``defaults`` are options that were not given but decided the result."""
+    note(f"again: {shlex.join(['upbringing', *sys.argv[1:], *defaults])}")
+
+
+@contextmanager
+def working(what: str) -> Iterator[Progress]:
+    """A bar (or a spinner, as long as no share is told) on stderr while the block runs; gone when it ends.
+
+    It shows only on a terminal, and only after two seconds.
+    """
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    bar = Bar(*columns, console=console(stderr=True), transient=True)
+    task = bar.add_task(what, total=None)
+    try:
+        with _after(_PATIENCE_S, bar.start):
+            yield lambda done, of=1.0, *_: bar.update(task, total=of, completed=done)
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def _after(seconds: float, start: Callable[[], None]) -> Iterator[None]:
+    """Call ``start`` if the block is still running after so many seconds."""
+    import threading
+
+    lock = threading.Lock()
+    over = False
+
+    def begin() -> None:
+        with lock:
+            if not over:
+                start()
+
+    timer = threading.Timer(seconds, begin)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with lock:
+            over = True
+
+
+def seconds_since(start: float) -> str:
+    """``12 s`` or ``3 min 20 s``."""
+    took = round(time.monotonic() - start)
+    return f"{took // 60} min {took % 60} s" if took >= 60 else f"{took} s"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
+        return _plain(value.item())
+    return value
