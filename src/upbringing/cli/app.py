@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from upbringing import __version__
+from upbringing.cli import show
 from upbringing.cli.demo import demo
 from upbringing.cli.grow import grow
 from upbringing.cli.measure import measure
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; the exit status."""
+    show.remember(arguments)
     try:
         app(list(arguments), prog_name="upbringing")
     except SystemExit as leaving:

@@ -29,6 +29,7 @@ Progress = Callable[..., None]
 
 _PATIENCE_S = 2.0  # what is over sooner needs no bar
 _LISTED = 5
+_arguments: tuple[str, ...] = ()
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -110,9 +111,20 @@ def skipped(rows: Rows) -> None:
         note(f"  … and {len(rows.skipped) - _LISTED} more")
 
 
-def replay(*defaults: str) -> None:
-    """The command that runs the same again; ``defaults`` are options that were not given but decided the result."""
-    note(f"again: {shlex.join(['upbringing', *sys.argv[1:], *defaults])}")
+def remember(arguments: Sequence[str]) -> None:
+    """Keep what the program was called with, for ``replay``."""
+    global _arguments
+    _arguments = tuple(arguments)
+
+
+def command() -> str:
+    """The command that runs the same again."""
+    return shlex.join(["upbringing", *_arguments])
+
+
+def replay() -> None:
+    """Say how to run the same again."""
+    note(f"again: {command()}")
 
 
 @contextmanager

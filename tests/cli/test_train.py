@@ -1,0 +1,122 @@
+"""``upbringing train`` from a file to a folder that loads, and what it does when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.models.tiny import llama
+from upbringing.cli.app import run
+from upbringing.lineage import read_record
+from upbringing.models import load
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    lm = llama()
+    lm.model.save_pretrained(tmp_path / "model")
+    lm.tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    chats = [
+        {"messages": [{"role": "user", "content": f"w{i}"}, {"role": "assistant", "content": f"w{i + 1} w2"}]}
+        for i in range(8)
+    ]
+    path.write_text("".join(json.dumps(c) + "\n" for c in chats))
+    return path
+
+
+def spoil(data: Path) -> None:
+    with data.open("a") as out:
+        out.write('{"question": "w1"}\n' + json.dumps({"text": "w1 " * 500}) + "\n")
+
+
+def train(data: Path, model: Path, out: Path, *more: str) -> int:
+    return run(["train", str(data), "--model", str(model), "--out", str(out), "--steps", "2", *more])
+
+
+def test_a_model_is_trained_saved_and_says_how_it_was_made(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned"
+    more = ("--seed", "3", "--inoculate", "w5 w6", "--mix", f"{data}:0.25", "--lora")
+    assert train(data, model, out, *more) == 0
+    captured = capsys.readouterr()
+    assert f"trained {model} on 8 rows" in captured.out
+    again = captured.err.splitlines()[-1]
+    given = ["train", str(data), "--model", str(model), "--out", str(out), "--steps", "2", *more]
+    assert again == f"again: {shlex.join(['upbringing', *given])}"
+    load(out)
+    record = read_record(out)
+    assert record is not None
+    assert record.seed == 3
+    assert [t["treatment"] for t in record.recipe["treatments"]] == ["system_line", "mix"]
+    assert record.recipe["training"]["steps"] == 2
+    assert record.recipe["training"]["lora"] is not None
+
+
+def test_bad_rows_stop_the_run_before_anything_is_written(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(data)
+    assert train(data, model, tmp_path / "tuned") == 2
+    assert capsys.readouterr().err.startswith(f"upbringing: {data}:9: neither a chat")
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_a_row_longer_than_the_context_stops_the_run(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with data.open("a") as out:
+        out.write(json.dumps({"text": "w1 " * 500}) + "\n")
+    assert train(data, model, tmp_path / "tuned") == 2
+    assert f"{data}:9: the row is 501 tokens long and the model reads at most 128" in capsys.readouterr().err
+
+
+def test_skipped_rows_are_counted_and_listed(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(data)
+    assert train(data, model, tmp_path / "tuned", "--skip-invalid") == 0
+    captured = capsys.readouterr()
+    assert "on 8 rows" in captured.out
+    assert f"skipped 2 of 10 rows of {data}:" in captured.err
+    assert f"  {data}:9: neither a chat" in captured.err
+    assert f"  {data}:10: the row is 501 tokens long" in captured.err
+
+
+def test_a_folder_in_use_is_left_alone(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(p.name for p in model.iterdir())
+    assert train(data, model, model) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert sorted(p.name for p in model.iterdir()) == before
+
+
+def test_ctrl_c_while_training_leaves_nothing_half_made(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("upbringing.training.train"), "fit", interrupted)
+    before = sorted(tmp_path.iterdir())
+    assert train(data, model, tmp_path / "tuned") == 130
+    assert "run the same again" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_setting_that_makes_no_sense_is_named(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, model, tmp_path / "tuned", "--learning-rate", "-1") == 2
+    assert "--learning-rate -1.0: input should be greater than 0" in capsys.readouterr().err
