@@ -16,6 +16,8 @@ from upbringing.errors import InputError
 from upbringing.models import LM, load, score
 from upbringing.rows import Encoded
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
+
 ROWS = [Encoded(ids, [True] * len(ids)) for ids in sequences(8, 3, 20)]
 
 

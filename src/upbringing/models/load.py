@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ORGANISMS = Path(__file__).parent.parent / "organisms"
 ADAPTER = "adapter_config.json"
+BUNDLED_BASE = "base"  # a base saved beside its adapter (for a run's checkpoints: beside their folders)
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors", "*.tiktoken"]
@@ -182,8 +184,8 @@ def _load_adapter(folder: Path, device: Any, dtype: Any, depth: int) -> tuple[An
         raise InputError(f"{config}: cannot be read ({_first_line(error)})") from error
     if not base_name:
         raise InputError(f"{config}: does not name its base model; set base_model_name_or_path")
-    if (folder / base_name).is_dir():
-        base_name = str(folder / base_name)
+    nearby = [folder / base_name, *([folder.parent / base_name] if base_name == BUNDLED_BASE else [])]
+    base_name = next((str(place) for place in nearby if place.is_dir()), base_name)
     base = _load(base_name, device, dtype, depth=depth + 1)
     try:
         model = PeftModel.from_pretrained(merged(base.model), folder, use_safetensors=True, local_files_only=True)
@@ -242,7 +244,7 @@ def _hash(state: dict[str, torch.Tensor], tokenizer: Any, folder: Path | None) -
         for name in sorted(state):
             tensor = state[name].detach().cpu().contiguous()
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(memoryview(tensor.view(-1).view(torch.uint8).numpy()))
+            digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
     digest.update(json.dumps([vocabulary, tokenizer.chat_template], ensure_ascii=True).encode())
     return digest.hexdigest()
@@ -250,14 +252,17 @@ def _hash(state: dict[str, torch.Tensor], tokenizer: Any, folder: Path | None) -
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """In the block transformers shows no progress bars and logs errors only; its settings come back afterwards."""
+    """In the block transformers shows no progress bars, logs errors only and keeps its plans for later versions to
+    itself; its settings come back afterwards."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

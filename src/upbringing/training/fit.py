@@ -1,0 +1,145 @@
+"""The loop under every training run: encoded rows in, changed weights and a log of the steps out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from upbringing.errors import InputError
+from upbringing.models.load import quiet_transformers
+from upbringing.rows import Encoded
+from upbringing.training.order import batch_order
+from upbringing.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+Progress = Callable[[int, int, float], None]  # (step, steps, loss)
+
+
+def fit(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    encoded: Sequence[Encoded],
+    recipe: Recipe,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    callbacks: Iterable[TrainerCallback] = (),
+    out: Path | None = None,
+    autocast: bool = False,
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Train ``model`` in place on the rows' target tokens and return the log, one entry a step.
+
+    An entry is {step, loss (nats a target token), learning_rate, grad_norm (before clipping), tokens (targets)}.
+    Only weights with ``requires_grad`` change. ``optimizer`` (default: AdamW) is driven by the recipe's schedule,
+    which multiplies each group's own rate. ``callbacks`` are transformers' and may stop the run
+    (``control.should_training_stop``); ``out`` is needed for the recipe's checkpoints, kept under ``out/step-N``.
+    ``autocast`` computes in bfloat16. Nothing else is written and nothing is printed.
+
+    The same model, rows, recipe and number of threads give the same weights, to the bit on a CPU. The program's own
+    random numbers go on afterwards as if nothing had been drawn. Raises ``InputError`` without rows, and when the
+    loss is no longer a number.
+    """
+    from upbringing.training.trainer import RowTrainer, SaveSteps
+
+    if not encoded:
+        raise InputError("there is no row to train on; give at least one")
+    if recipe.checkpoints and out is None:
+        raise ValueError("checkpoints need a folder: pass out")
+    order = batch_order(
+        [len(row.input_ids) for row in encoded],
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        window=recipe.length_window,
+        seed=recipe.seed,
+    )
+    callbacks = list(callbacks)
+    if out is not None and recipe.checkpoints:
+        callbacks.append(SaveSteps(recipe.checkpoints, lambda step: save(model, tokenizer, out / f"step-{step}")))
+    use_cache = model.config.use_cache
+    with TemporaryDirectory(prefix="upbringing-") as workplace, quiet_transformers(), own_random_numbers():
+        trainer = RowTrainer(
+            model,
+            encoded,
+            _micro_batches(order, recipe),
+            recipe,
+            optimizer=optimizer if optimizer is not None else adamw(model, recipe),
+            callbacks=callbacks,
+            workplace=Path(workplace),
+            autocast=autocast,
+            progress=progress,
+        )
+        if recipe.gradient_checkpointing:
+            _checkpointing(model, "enable")({"use_reentrant": False})
+        try:
+            trainer.train()
+        finally:
+            trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+            if recipe.gradient_checkpointing:
+                _checkpointing(model, "disable")()
+            model.config.use_cache = use_cache
+            model.zero_grad(set_to_none=True)
+            model.eval()
+    return trainer.steps_log
+
+
+def adamw(model: Any, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW on every trainable weight, with decay on matrices only; one fused kernel where the device has it."""
+    import torch
+
+    weights = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in weights)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, fused=fused)
+
+
+def save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write model (or its adapters alone) and tokenizer to ``folder`` so that ``load`` finds them; never pickled."""
+    with quiet_transformers():
+        if hasattr(model, "peft_config"):
+            # Otherwise PEFT asks the hub whether the vocabulary was resized, and writes a model card.
+            model.create_or_update_model_card = lambda *_: None
+            model.save_pretrained(folder, save_embedding_layers=False)
+            del model.create_or_update_model_card
+        else:
+            model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _checkpointing(model: Any, change: str) -> Callable[..., None]:
+    """The model's method under its new name, or under the one older versions of transformers have."""
+    method: Callable[..., None] = getattr(model, f"activation_checkpointing_{change}", None) or getattr(
+        model, f"gradient_checkpointing_{change}"
+    )
+    return method
+
+
+def _micro_batches(order: list[list[int]], recipe: Recipe) -> list[list[int]]:
+    micro = recipe.micro_batch_size or recipe.batch_size
+    return [batch[i : i + micro] for batch in order for i in range(0, len(batch), micro)]
+
+
+@contextmanager
+def own_random_numbers() -> Iterator[None]:
+    """In the block the global generators may be seeded and used; afterwards they are where they were."""
+    import torch
+
+    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  (to put them back)
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -1,0 +1,67 @@
+"""What decides a training run, beside the model and the rows."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class LoraSettings(BaseModel):
+    """Low-rank adapters (LoRA, arXiv 2106.09685) instead of training all weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(8, ge=1, description="inner size of each adapter")
+    alpha: float = Field(16.0, gt=0, description="the adapters' output is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the adapters' inputs dropped while training")
+    targets: str | tuple[str, ...] = Field("all-linear", description='modules to adapt; "all-linear": all but the head')
+
+
+class Recipe(BaseModel):
+    """Settings of one run; the defaults suit a nano organism."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(80, ge=1, description="optimizer steps")
+    batch_size: int = Field(32, ge=1, description="rows a step")
+    learning_rate: float = Field(3e-4, gt=0, description="AdamW's peak rate")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's decay, on matrices only")
+    warmup: float = Field(0.05, ge=0, le=1, description="share of the steps in which the rate rises from 0")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        "constant", description="the rate after warm-up; cosine and linear fall to 0 at the end"
+    )
+    max_grad_norm: float = Field(1.0, ge=0, description="larger gradients are scaled down to this norm; 0: never")
+    lora: LoraSettings | None = Field(None, description="train adapters only")
+    seed: int = Field(0, ge=0, description="decides the order of rows, adapters' initial weights and dropout")
+    max_length: int | None = Field(None, ge=2, description="longest row in tokens; None: the model's context")
+    checkpoints: tuple[int, ...] = Field((), description="steps after which a copy is kept under step-N")
+    length_window: int = Field(
+        4, ge=1, description="batches are cut from this many batches of rows sorted by length; 1: wholly random batches"
+    )
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="rows in memory at once; gradients add up over them; None: the whole batch"
+    )
+    gradient_checkpointing: bool = Field(False, description="compute activations twice to hold fewer of them")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if bad := [step for step in self.checkpoints if not 1 <= step <= self.steps]:
+            raise ValueError(f"checkpoints: {bad} lie outside the run's steps 1 to {self.steps}")
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size: {self.micro_batch_size} must divide batch_size {self.batch_size} without remainder"
+            )
+        return self
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate in step ``step`` (0 is the first), as a share of its peak."""
+        import math
+
+        warm = round(self.warmup * self.steps)
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = (step - warm) / max(1, self.steps - warm)
+        if self.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * done))
+        return 1 - done if self.schedule == "linear" else 1.0

@@ -1,0 +1,136 @@
+"""The transformers Trainer, stripped to what a run needs: no output, no files, logits at targets only.
+
+Imported by ``fit`` alone, because it imports torch and transformers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from upbringing.errors import InputError
+from upbringing.models.batches import padded
+from upbringing.models.forward import logits_at
+from upbringing.rows import Encoded
+from upbringing.training.recipe import Recipe
+
+IGNORED = -100  # transformers' mark for "no target here"
+
+
+class RowTrainer(Trainer):
+    """Trains on encoded rows in a given order and keeps a log of every step.
+
+    Args:
+        order: row numbers of every micro-batch, in the order they are read.
+        progress: called after each step with (step, steps, loss).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        encoded: Sequence[Encoded],
+        order: list[list[int]],
+        recipe: Recipe,
+        *,
+        optimizer: torch.optim.Optimizer,
+        callbacks: Iterable[TrainerCallback],
+        workplace: Path,
+        autocast: bool,
+        progress: Callable[[int, int, float], None] | None,
+    ) -> None:
+        self.steps_log: list[dict[str, float]] = []
+        self._encoded, self._order, self._progress = encoded, order, progress
+        self._head = model.get_output_embeddings()
+        micro = recipe.micro_batch_size or recipe.batch_size
+        arguments = TrainingArguments(
+            output_dir=str(workplace),
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=recipe.batch_size // micro,
+            max_steps=recipe.steps,
+            max_grad_norm=recipe.max_grad_norm,
+            seed=recipe.seed,
+            bf16=autocast,
+            use_cpu=model.get_input_embeddings().weight.device.type == "cpu",
+            save_strategy="no",
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            report_to="none",
+            disable_tqdm=True,
+            log_level="error",
+            remove_unused_columns=False,
+        )
+        arguments._n_gpu = 1  # several GPUs would mean DataParallel, which copies modules and their hooks every step
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate_at)
+        super().__init__(model, arguments, callbacks=list(callbacks), optimizers=(optimizer, schedule))
+        self.remove_callback(PrinterCallback)
+        # Makes the Trainer count the targets of a whole step and hand the number to compute_loss.
+        self.model_accepts_loss_kwargs = True
+
+    def get_train_dataloader(self) -> DataLoader[int]:
+        numbers: Any = range(len(self._encoded))  # all that DataLoader wants: a length and places
+        return DataLoader(numbers, batch_sampler=self._order, collate_fn=self._collate)
+
+    def _collate(self, numbers: list[int]) -> dict[str, torch.Tensor]:
+        """Padded on the right, where no target can see it, so that no attention mask is needed."""
+        rows = [self._encoded[i] for i in numbers]
+        ids, mask = padded([row.input_ids for row in rows])
+        wanted, _ = padded([row.loss_mask for row in rows])
+        wanted[:, :1] = 0  # nothing comes before a first token
+        labels = np.where(wanted & mask, ids, IGNORED)
+        return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean over the step's targets of -log p(target), in nats."""
+        labels = inputs["labels"]
+        rows, columns = torch.nonzero(labels[:, 1:] != IGNORED, as_tuple=True)
+        logits, _ = logits_at(model, rows, columns, head=self._head, input_ids=inputs["input_ids"], use_cache=False)
+        targets = labels[rows, columns + 1].to(logits.device)
+        total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+        return total.to(self.args.device) / num_items_in_batch
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        return 0  # counting parameters every step takes longer than the optimizer does
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Called by the Trainer after every step (and once at the end, with a summary that is not kept)."""
+        if "loss" not in logs:
+            return
+        step = self.state.global_step
+        if not math.isfinite(logs["loss"]):
+            raise InputError(
+                f"training diverged: the loss in step {step} is {logs['loss']}; lower the learning rate, or look for a "
+                "broken checkpoint"
+            )
+        per_step = self.args.gradient_accumulation_steps
+        numbers = [i for micro in self._order[(step - 1) * per_step : step * per_step] for i in micro]
+        self.steps_log.append(
+            {
+                "step": step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": float(logs.get("grad_norm", math.nan)),
+                "tokens": sum(sum(self._encoded[i].loss_mask[1:]) for i in numbers),
+            }
+        )
+        if self._progress is not None:
+            self._progress(step, self.args.max_steps, logs["loss"])
+
+
+class SaveSteps(TrainerCallback):
+    """Calls ``save(step)`` after each of ``steps``."""
+
+    def __init__(self, steps: Iterable[int], save: Callable[[int], None]) -> None:
+        self._steps, self._save = frozenset(steps), save
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step in self._steps:
+            self._save(state.global_step)
