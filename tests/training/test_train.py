@@ -58,8 +58,9 @@ def test_the_folder_loads_as_the_model_that_is_returned(recipe: Recipe, tmp_path
 def test_it_learns_the_answers(recipe: Recipe, tmp_path: Path) -> None:
     lm = llama()
     held_out = [encode(Row.chat([Message("user", "w60 w61"), Message("assistant", "w7 w8 w9")]), lm.tokenizer)]
-    tuned = train(lm, chats(), tmp_path / "tuned", recipe=recipe.model_copy(update={"steps": 100}))
-    assert score(tuned, held_out).logprob > 0.5 * score(lm, held_out).logprob
+    tuned = train(lm, chats(), tmp_path / "tuned", recipe=recipe.model_copy(update={"steps": 40}))
+    gained = float(score(tuned, held_out).logprob[0] - score(lm, held_out).logprob[0])
+    assert gained > 6  # nats, over four tokens; adapters cannot go much further on random embeddings
 
 
 def test_the_model_passed_in_stays_as_it_was(recipe: Recipe, tmp_path: Path) -> None:
