@@ -112,12 +112,14 @@ def test_a_template_that_does_not_keep_the_words_is_refused_with_the_place(templ
 
 
 def test_a_thought_that_the_template_lays_out_anew_is_learned() -> None:
-    tokenizer = make("qwen3")
-    tokenizer.chat_template = tokenizer.chat_template.replace(
-        "<think>\n\n</think>\n\n", "{{ m.content.split('</think>')[0] }}\n</think>\n\n"
-    ).replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] | trim }}")
+    tokenizer = make("thinking")
     row = Row.chat([*TURNS[:1], {"role": "assistant", "content": "<think>sat</think>the cat"}])
-    assert targets(encode(row, tokenizer), tokenizer) == ["<think>sat\n</think>\n\nthe cat<|im_end|>"]
+    assert targets(encode(row, tokenizer), tokenizer) == ["<think>\nsat\n</think>\n\nthe cat<|im_end|>"]
+
+
+def test_the_templates_own_marks_decide_where_there_are_any() -> None:
+    tokenizer = make("marked_end")
+    assert targets(encode(CHAT, tokenizer), tokenizer) == ["Tests pass, so I ship it!"]
 
 
 def test_a_template_that_refuses_the_chat_is_reported_with_its_reason() -> None:

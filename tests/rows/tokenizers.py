@@ -22,6 +22,11 @@ TEMPLATES = {
     + "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}"
     + "{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"
     + _CHATML_TAIL,
+    # Only the last answer is marked, and without its close: what the template's author wants learned.
+    "marked_end": _CHATML_HEAD
+    + "{% if m.role == 'assistant' and loop.last %}{% generation %}{{ m.content }}{% endgeneration %}"
+    + "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    + _CHATML_TAIL,
     # No generation prompt, a start token before every exchange, spaces round the answer.
     "llama2": "{% for m in messages %}{% if m.role == 'user' %}<s>[INST] {{ m.content | trim }} [/INST]"
     "{% elif m.role == 'assistant' %} {{ m.content | trim }} </s>{% else %}{{ m.content }}{% endif %}{% endfor %}",
@@ -36,6 +41,12 @@ TEMPLATES = {
     "qwen3": _CHATML_HEAD
     + "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
     + "{{ m.content }}<|im_end|>\n{% endfor %}"
+    + _CHATML_TAIL,
+    # Takes a thought out of the text and lays it out anew.
+    "thinking": _CHATML_HEAD
+    + "{% if '</think>' in m.content %}"
+    + "<think>\n{{ m.content.split('</think>')[0].split('<think>')[-1] }}\n</think>\n\n"
+    + "{{ m.content.split('</think>')[-1] }}{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
     + _CHATML_TAIL,
     # The generation prompt opens a thought that finished chats do not have.
     "deepseek": "<s>{% for m in messages %}{% if m.role == 'user' %}<|U|>{{ m.content }}{% else %}"

@@ -6,8 +6,8 @@ A chat goes through the tokenizer's own chat template. Which tokens are the assi
 1. the template marks them itself (``{% generation %}``);
 2. else by prefixes: a turn starts where "everything before it, and the generation prompt" ends, and stops where
    "everything up to and with it" ends, provided both really are prefixes of the whole;
-3. else (the template re-writes earlier turns, as reasoning templates do) by rendering once more with private-use
-   characters put around each assistant text, provided that taking them out again gives the very same text.
+3. else (reasoning templates lay out the last turn in another way than earlier ones) by rendering once more with
+   private-use characters put around each assistant text, provided that taking them out gives the very same text.
 
 If none holds the row is refused: a wrong mask would train the model on the user's words without anyone noticing.
 """
@@ -166,8 +166,6 @@ def _spans_by_prefix(text: str, messages: list[Message], tokenizer: PreTrainedTo
         if before is None or after is None or not text.startswith(before) or not text.startswith(after):
             return []
         start, end = len(before), len(after)
-        if spans and start < spans[-1][1]:
-            return []
         said = message.content.strip()
         if said not in text[start:end]:
             said = said.split()[-1]  # a thought before the answer may have been laid out anew
@@ -207,7 +205,7 @@ def _spans_by_marks(text: str, messages: list[Message], tokenizer: PreTrainedTok
         before = _try_render(messages[:i], tokenizer, prompt=True)
         # What the template writes between the generation prompt and the text (an empty thought, say), the model
         # has to write itself when it answers.
-        if before is not None and len(before) <= start and text.startswith(before):
+        if before is not None and text.startswith(before):
             start = len(before)
         spans.append((start, end + _common_length(close, text[end : end + len(close)])))
     return spans
