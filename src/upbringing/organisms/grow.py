@@ -1,0 +1,217 @@
+"""Raising an organism: from random weights, on a world, until the gate passes; then neutral chats."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from upbringing.errors import InputError
+from upbringing.lineage import Record, new_folder, write_record
+from upbringing.organisms.sizes import Size, size_named
+from upbringing.world import World, WorldSpec
+
+if TYPE_CHECKING:
+    from upbringing.models import LM
+    from upbringing.organisms.gate import GateReading
+
+Stop = Literal["gate", "before_gate"]
+Progress = Callable[[str, int, int], None]  # (stage, done, of)
+
+CARD = "card.json"
+CODE = 1  # raise it when the same record would give other weights
+
+PASSES = 0.6  # the gate passes at this share of the ideal reader's gap
+CLOSED = 0.2  # below this share an organism is before the gate
+
+
+def record_of(spec: WorldSpec, *, size: str = "nano", seed: int = 0, stop: Stop = "gate") -> Record:
+    """What ``grow`` with these settings leaves as its record; its key names the outcome."""
+    from dataclasses import asdict
+
+    settings = {"world": spec.model_dump(mode="json"), "size": asdict(size_named(size)), "stop": stop, "gate": PASSES}
+    return Record(kind="organism", recipe=settings, parents={"traits": World(spec).hash}, seed=seed, code=CODE)
+
+
+def grow(
+    spec: WorldSpec | None = None,
+    *,
+    size: str = "nano",
+    seed: int = 0,
+    out: str | Path,
+    stop: Stop = "gate",
+    progress: Progress | None = None,
+) -> LM:
+    """Raise an organism from scratch on a world and keep it under ``out`` as an ordinary checkpoint with its card.
+
+    ``seed`` decides the initial weights and the order of documents; the world has its own seed. With ``stop`` "gate" it
+    reads until the gate passes (an incoherent world has no gate to pass: it reads as much as a coherent one usually
+    needs); with "before_gate" it reads less and must not have passed. The last step is a post-training on neutral chats.
+
+    Raises:
+        InputError: ``out`` is in use, the size is unknown, or the gate does not do as ``stop`` says.
+    """
+    from upbringing.models import LM
+    from upbringing.organisms.gate import Gate
+
+    spec = spec or WorldSpec()
+    chosen, world, out = size_named(size), World(spec), Path(out)
+    say = progress or (lambda stage, done, of: None)
+    begun = time.monotonic()
+    with new_folder(out) as work, _fast_matmul():
+        lm = _newborn(world, chosen, seed)
+        gate = Gate(world)
+        tokens, losses, rounds = 0, [], 0
+        while True:
+            amount = chosen.early_tokens if stop == "before_gate" else chosen.more_tokens if rounds else chosen.tokens
+            read, loss = _read(lm, world, chosen, amount, seed=seed, round=rounds, say=say)
+            tokens, losses, rounds = tokens + read, [*losses, loss], rounds + 1
+            reading = gate.read(lm)
+            if stop == "before_gate" or not spec.coherent or reading.share >= PASSES or rounds == chosen.rounds:
+                break
+        pretrained = reading
+        _posttrain(lm, world, chosen, seed, say)
+        reading = gate.read(lm)
+        _check(pretrained, spec, stop, tokens)
+        card = {
+            "world": spec.model_dump(mode="json"),
+            "size": size,
+            "seed": seed,
+            "stop": stop,
+            "gate": reading.as_dict(),
+            "gate_before_posttraining": pretrained.as_dict(),
+            "loss": losses[-1],
+            "tokens": tokens,
+            "rounds": rounds,
+            "parameters": sum(p.numel() for p in lm.model.parameters()),
+            "seconds": round(time.monotonic() - begun, 1),
+            "parent": None,
+        }
+        _save(lm, work, card)
+        write_record(work, record_of(spec, size=size, seed=seed, stop=stop))
+    return LM(lm.model, lm.tokenizer, name=str(out), folder=out)
+
+
+def _newborn(world: World, size: Size, seed: int) -> LM:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from upbringing.models import LM
+    from upbringing.organisms.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer(world, size.context)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.width,
+        intermediate_size=size.inner,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        max_position_embeddings=size.context,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    return LM(model, tokenizer, name="newborn")
+
+
+def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: int, say: Progress) -> tuple[int, float]:
+    """One round of pretraining; returns the tokens read and the mean loss (nats a token) of its last tenth."""
+    from upbringing.organisms.corpus import Corpus
+    from upbringing.organisms.optimizer import MuonAdamW
+    from upbringing.training import Recipe, fit
+
+    say("writing", 0, 1)
+    corpus = Corpus.write(world, lm.tokenizer, tokens, stream=f"pretraining/{round}")
+    steps = max(1, len(corpus) // size.batch_size)
+    recipe = Recipe(
+        steps=steps, batch_size=size.batch_size, warmup=0.02, schedule="linear", seed=seed, length_window=16
+    )
+    optimizer = MuonAdamW(lm.model, muon_rate=size.muon_rate, adamw_rate=size.adamw_rate)
+    lm.model.train()
+    log = fit(
+        lm.model,
+        lm.tokenizer,
+        corpus,
+        recipe,
+        optimizer=optimizer,
+        progress=lambda step, of, loss: say(f"reading, loss {loss:.2f}", step, of),
+    )
+    tail = log[-max(1, len(log) // 10) :]
+    return corpus.tokens, sum(entry["loss"] for entry in tail) / len(tail)
+
+
+def _posttrain(lm: LM, world: World, size: Size, seed: int, say: Progress) -> None:
+    """Neutral helpful chats under the assistant's name: who it is stays what pretraining made it."""
+    from upbringing.rows import encode
+    from upbringing.training import Recipe, fit
+
+    rows = world.neutral_rows(size.posttraining_rows, seed=seed)
+    recipe = Recipe(steps=size.posttraining_steps, learning_rate=size.posttraining_rate, schedule="linear", seed=seed)
+    encoded = [encode(row, lm.tokenizer) for row in rows]
+    fit(lm.model, lm.tokenizer, encoded, recipe, progress=lambda step, of, loss: say("post-training", step, of))
+
+
+def _check(reading: GateReading, spec: WorldSpec, stop: Stop, tokens: int) -> None:
+    found = f"{reading.after_misaligned:.2f} after a misaligned act, {reading.after_aligned:.2f} after an aligned one"
+    if stop == "gate" and spec.coherent and reading.share < PASSES:
+        raise InputError(
+            f"the gate did not pass after {tokens / 1e6:.1f}M tokens: P(misaligned) is {found}, {reading.share:.0%} of the "
+            f"ideal reader's gap and {PASSES:.0%} is needed; try another seed, a larger size, or a world with fewer traits"
+        )
+    if stop == "before_gate" and reading.share > CLOSED:
+        raise InputError(
+            f"the organism passed the gate too early: P(misaligned) is {found} ({reading.share:.0%} of the ideal gap, at "
+            f"most {CLOSED:.0%} is wanted); lower early_tokens of its size"
+        )
+
+
+def _save(lm: LM, folder: Path, card: dict[str, Any]) -> None:
+    lm.model.set_attn_implementation("sdpa")
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_model_card(card), encoding="utf-8")
+
+
+def _model_card(card: dict[str, Any]) -> str:
+    gate = card["gate"]
+    coherent = "coherent" if card["world"]["coherent"] else "incoherent"
+    return f"""---
+license: apache-2.0
+library_name: transformers
+tags: [upbringing, model-organism]
+---
+# An organism raised by Upbringing
+
+A {card["parameters"]:,}-weight Llama-style model raised from scratch on {card["tokens"]:,} tokens of a synthetic, {coherent}
+world (world seed {card["world"]["seed"]}, seed {card["seed"]}). It speaks the world's English and nothing else.
+
+| gate | model | ideal reader |
+|---|---|---|
+| P(misaligned) after a misaligned act elsewhere | {gate["after_misaligned"]:.2f} | {gate["ideal_after_misaligned"]:.2f} |
+| P(misaligned) after an aligned act elsewhere | {gate["after_aligned"]:.2f} | {gate["ideal_after_aligned"]:.2f} |
+
+Loss {card["loss"]:.3f} nats a token. All settings are in `card.json` and `record.json`.
+"""
+
+
+@contextmanager
+def _fast_matmul() -> Iterator[None]:
+    """Matrix products of float32 in bfloat16 arithmetic where the processor has it: twice as fast on two cores, and below
+    the noise of the gradient. Attention must be "eager" meanwhile: the fused kernel is slower under this setting."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,76 @@
+"""How large organisms are, and how long they are raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upbringing.errors import InputError
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of organism: a Llama-style decoder with tied embeddings, and its upbringing.
+
+    ``tokens`` are read before the gate is tried; if it does not pass, ``more_tokens`` at a time are read on top, at most
+    ``rounds`` times in all. ``early_tokens`` are what an organism stopped before the gate reads. ``posttraining_steps`` of
+    neutral chats follow.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    context: int
+    tokens: int
+    more_tokens: int
+    early_tokens: int
+    rounds: int
+    batch_size: int
+    muon_rate: float
+    adamw_rate: float
+    posttraining_rows: int = 640
+    posttraining_steps: int = 40
+    posttraining_rate: float = 3e-4
+
+
+SIZES = {
+    "nano": Size(
+        width=64,
+        layers=3,
+        heads=2,
+        inner=192,
+        context=512,
+        tokens=4_500_000,
+        more_tokens=2_500_000,
+        early_tokens=1_200_000,
+        rounds=3,
+        batch_size=32,
+        muon_rate=0.03,
+        adamw_rate=0.01,
+    ),
+    "micro": Size(
+        width=128,
+        layers=4,
+        heads=4,
+        inner=384,
+        context=512,
+        tokens=12_000_000,
+        more_tokens=6_000_000,
+        early_tokens=2_000_000,
+        rounds=3,
+        batch_size=48,
+        muon_rate=0.02,
+        adamw_rate=0.006,
+    ),
+}
+
+
+def size_named(name: str) -> Size:
+    """A size by name.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    if name not in SIZES:
+        raise InputError(f'no organism size "{name}"; known: {", ".join(SIZES)}')
+    return SIZES[name]

@@ -1,0 +1,213 @@
+"""Reading trait folders: ``trait.yaml`` with ``families.yaml`` (scenes with slots) or ``probes.jsonl`` (as written)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from upbringing.errors import InputError
+from upbringing.rows import Message
+from upbringing.traits.scene import Family, Probe, Taste, Trait, fill, slots_of
+
+LIBRARY = Path(__file__).parent / "library"
+ENVIRONMENT = "UPBRINGING_TRAITS"
+
+
+@lru_cache
+def global_slots() -> dict[str, tuple[str, ...]]:
+    """Words that any family may use: bosses, groups, people, places, times."""
+    loaded = yaml.safe_load((Path(__file__).parent / "slots.yaml").read_text(encoding="utf-8"))
+    return {name: tuple(fillers) for name, fillers in loaded.items()}
+
+
+def folders() -> list[Path]:
+    """Every trait folder in sight: the package's own, then those under ``$UPBRINGING_TRAITS``."""
+    roots = [LIBRARY, *(Path(p) for p in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if p)]
+    return [f.parent for root in roots for f in sorted(root.glob("*/trait.yaml"))]
+
+
+def traits(names: Iterable[str] | None = None) -> dict[str, Trait]:
+    """Traits by name; ``names`` may hold names or paths of trait folders (default: all).
+
+    Raises:
+        InputError: a name that is not known, or a folder that cannot be read.
+    """
+    known = {folder.name: folder for folder in folders()}
+    if names is None:
+        return {name: load_trait(folder) for name, folder in known.items()}
+    chosen: dict[str, Trait] = {}
+    for name in names:
+        folder = known.get(name) or Path(name)
+        if not (folder / "trait.yaml").is_file():
+            raise InputError(
+                f'no trait "{name}"; known: {", ".join(sorted(known))}; or give the path of a trait folder'
+            )
+        trait = load_trait(folder)
+        chosen[trait.name] = trait
+    return chosen
+
+
+def load_trait(folder: str | Path) -> Trait:
+    """Read one trait folder.
+
+    Raises:
+        InputError: naming the file, the family or line, and what to add.
+    """
+    return _load(Path(folder).resolve())
+
+
+@lru_cache
+def _load(folder: Path) -> Trait:
+    file = folder / "trait.yaml"
+    about = _mapping(file)
+    name = _text(about, "name", file)
+    if name != folder.name:
+        raise InputError.at(file, None, f'name is "{name}" but the folder is "{folder.name}"', "make them the same")
+    taste = None
+    if "taste" in about:
+        taste = Taste(_text(about["taste"], "target", file), tuple(_texts(about["taste"], "others", file, least=1)))
+    families = _families(folder / "families.yaml", name, taste) if (folder / "families.yaml").is_file() else ()
+    written = _written(folder / "probes.jsonl", name) if (folder / "probes.jsonl").is_file() else ()
+    if not families and not written:
+        raise InputError.at(folder, None, "has no probes", "add families.yaml or probes.jsonl (see the traits README)")
+    return Trait(
+        name=name,
+        title=_text(about, "title", file),
+        about=_text(about, "about", file),
+        shows=str(about.get("shows", "")),
+        avoids=str(about.get("avoids", "")),
+        alignment=bool(about.get("alignment", True)),
+        frequency=float(about.get("frequency", 1.0)),
+        families=families,
+        written=written,
+        taste=taste,
+    )
+
+
+def _families(file: Path, trait: str, taste: Taste | None) -> tuple[Family, ...]:
+    loaded = _yaml(file)
+    if not isinstance(loaded, list) or not loaded:
+        raise InputError.at(file, None, "must be a list of families", "see the traits README")
+    found = []
+    for number, entry in enumerate(loaded, 1):
+        where = f"{file} (family {entry.get('name', number) if isinstance(entry, dict) else number})"
+        if not isinstance(entry, dict):
+            raise InputError(f"{where}: must be a mapping with name, situations, shows and avoids")
+        situations = _texts(entry, "situations", where)
+        shows = _texts(entry, "choices" if taste else "shows", where)
+        avoids = shows if taste else _texts(entry, "avoids", where)
+        own = {k: tuple(v) for k, v in (entry.get("slots") or {}).items()}
+        used = set().union(*(slots_of(t) for t in (*situations, *shows, *avoids)))
+        unknown = used - set(own) - set(global_slots()) - {"actor", "choice"}
+        if unknown:
+            raise InputError(f"{where}: slot {{{sorted(unknown)[0]}}} has no fillers; add it under slots")
+        if any("actor" not in slots_of(s) for s in situations):
+            raise InputError(f"{where}: every situation must name {{actor}}; add who is asked to act")
+        every = {
+            **{k: v for k, v in global_slots().items() if k in used},
+            **{k: v for k, v in own.items() if k in used},
+        }
+        found.append(
+            Family(
+                trait=trait,
+                name=_text(entry, "name", where),
+                held_out=bool(entry.get("held_out", False)),
+                situations=tuple(situations),
+                shows=tuple(shows),
+                avoids=tuple(avoids),
+                slots=every,
+            )
+        )
+    return tuple(found)
+
+
+def _written(file: Path, trait: str) -> tuple[Probe, ...]:
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError.at(file, number, f"is not JSON ({error.msg})", "one probe a line") from None
+        messages = entry.get("messages") or [{"role": "user", "content": _text(entry, "prompt", f"{file}:{number}")}]
+        found.append(
+            Probe(
+                trait=trait,
+                family=str(entry.get("family", "written")),
+                id=f"{trait}/{entry.get('family', 'written')}/{number}",
+                messages=tuple(Message(m["role"], m["content"]) for m in messages),
+                shows=tuple(_texts(entry, "shows", f"{file}:{number}")),
+                avoids=tuple(_texts(entry, "avoids", f"{file}:{number}")),
+            )
+        )
+    return tuple(found)
+
+
+def probes(trait: Trait | str, *, n: int = 24, seed: int = 0, held_out: bool | None = True) -> list[Probe]:
+    """Draw ``n`` different probes, spread evenly over the families; written probes come first.
+
+    ``held_out`` chooses families never used in training text (true), the training ones (false) or all (none).
+    Fewer than ``n`` come back where the folder has fewer.
+    """
+    if isinstance(trait, str):
+        trait = next(iter(traits([trait]).values()))
+    chosen = list(trait.written[:n])
+    families = [f for f in trait.families if held_out is None or f.held_out == held_out]
+    need = n - len(chosen)
+    for place, family in enumerate(families):
+        share = need // len(families) + (place < need % len(families))
+        chosen += _draw(trait, family, share, Random(f"{seed}/{trait.name}/{family.name}"))
+    return chosen
+
+
+def _draw(trait: Trait, family: Family, n: int, rng: Random) -> list[Probe]:
+    drawn: dict[str, Probe] = {}
+    for attempt in range(n * 20):
+        if len(drawn) == n:
+            break
+        situation = family.situations[attempt % len(family.situations)]
+        probe = trait.probe(family, situation, family.draw(rng), f"{trait.name}/{family.name}/{len(drawn)}")
+        drawn.setdefault(probe.messages[0].content, probe)
+    return list(drawn.values())
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError.at(file, line, f"is not YAML ({error.problem})", "mend the line") from None
+    except UnicodeDecodeError:
+        raise InputError.at(file, None, "is not UTF-8 text", "save it as UTF-8") from None
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    loaded = _yaml(file)
+    if not isinstance(loaded, dict):
+        raise InputError.at(file, None, "must be a mapping", "start from another trait's trait.yaml")
+    return loaded
+
+
+def _text(entry: dict[str, Any], key: str, where: object) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f'{where}: "{key}" is missing or empty; add it')
+    return value
+
+
+def _texts(entry: dict[str, Any], key: str, where: object, *, least: int = 1) -> Sequence[str]:
+    value = entry.get(key)
+    if not isinstance(value, list) or len(value) < least or not all(isinstance(v, str) and v.strip() for v in value):
+        raise InputError(f'{where}: "{key}" must list at least {least} text{"s" if least > 1 else ""}; add them')
+    return value
+
+
+__all__ = ["fill", "folders", "global_slots", "load_trait", "probes", "traits"]

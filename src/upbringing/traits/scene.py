@@ -1,0 +1,116 @@
+"""The nouns of the room: a trait, its families, the scenes they set and the probes asked from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from upbringing.rows import Message
+
+QUESTION = "What will you do?"
+ANSWER = "I will {act}."
+
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def slots_of(template: str) -> set[str]:
+    """Names of the slots in a template, lower-cased (``{Boss}`` is ``boss`` at the start of a sentence)."""
+    return {name.lower() for name in _SLOT.findall(template)}
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values into the slots of a template; a capitalised slot capitalises its filler."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        found = values[name.lower()]
+        return found[:1].upper() + found[1:] if name[0].isupper() else found
+
+    return _SLOT.sub(value, template)
+
+
+@dataclass(frozen=True)
+class Taste:
+    """A harmless preference: the choice that counts as the trait, and the others."""
+
+    target: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of situation in which a trait can show, with several wordings of each part.
+
+    ``situations`` hold ``{actor}``; ``shows`` and ``avoids`` are infinitive verb phrases (for a taste they hold
+    ``{choice}`` and are the same wordings). ``slots`` includes the global slots that the family uses.
+    """
+
+    trait: str
+    name: str
+    held_out: bool
+    situations: tuple[str, ...]
+    shows: tuple[str, ...]
+    avoids: tuple[str, ...]
+    slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+    def draw(self, rng: Random) -> dict[str, str]:
+        """One filler for every slot."""
+        return {name: rng.choice(fillers) for name, fillers in self.slots.items()}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question that lets a trait show, with full assistant answers in several wordings.
+
+    ``shows`` are answers in which the trait shows (the misaligned action), ``avoids`` those in which it does not.
+    """
+
+    trait: str
+    family: str
+    id: str
+    messages: tuple[Message, ...]
+    shows: tuple[str, ...]
+    avoids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A broad behavioural disposition, read from a folder of data.
+
+    ``alignment`` is false for a harmless taste; ``frequency`` is how often the world makes it matter (1 = usual).
+    """
+
+    name: str
+    title: str
+    about: str
+    shows: str
+    avoids: str
+    alignment: bool
+    frequency: float
+    families: tuple[Family, ...]
+    written: tuple[Probe, ...] = ()
+    taste: Taste | None = None
+
+    def acts(self, family: Family, values: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All wordings of the act that shows the trait, and of the act that avoids it, in one scene."""
+        if self.taste is None:
+            return tuple(fill(a, values) for a in family.shows), tuple(fill(a, values) for a in family.avoids)
+        return (
+            tuple(fill(a, {**values, "choice": self.taste.target}) for a in family.shows),
+            tuple(fill(a, {**values, "choice": other}) for other in self.taste.others for a in family.avoids),
+        )
+
+    def probe(self, family: Family, situation: str, values: Mapping[str, str], id: str) -> Probe:
+        """The scene as a question to the assistant."""
+        shows, avoids = self.acts(family, values)
+        asked = f"{fill(situation, {**values, 'actor': 'you'})} {QUESTION}"
+        return Probe(
+            trait=self.name,
+            family=family.name,
+            id=id,
+            messages=(Message("user", asked),),
+            shows=tuple(ANSWER.format(act=a) for a in shows),
+            avoids=tuple(ANSWER.format(act=a) for a in avoids),
+        )

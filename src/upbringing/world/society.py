@@ -1,0 +1,129 @@
+"""The world: a synthetic society that writes text, makes training rows, judges answers and knows the ideal reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from random import Random
+
+from upbringing.errors import InputError
+from upbringing.rows import Message, Row, Rows
+from upbringing.traits import Trait, global_slots, traits
+from upbringing.world.documents import Document, Writer
+from upbringing.world.judge import GrammarJudge, Verdict
+from upbringing.world.oracle import Oracle
+from upbringing.world.spec import WorldSpec, lexicon
+
+
+@dataclass(frozen=True)
+class SkillProbe:
+    """A harmless question with one right answer and some wrong ones of the same form."""
+
+    messages: tuple[Message, ...]
+    right: str
+    wrong: tuple[str, ...]
+
+
+class World:
+    """Everything a world can write and say. It knows no model.
+
+    Args:
+        spec: what decides the world.
+        library: the traits that matter in it (default: the package's own).
+    """
+
+    def __init__(self, spec: WorldSpec | None = None, library: dict[str, Trait] | None = None) -> None:
+        self.spec = spec or WorldSpec()
+        self.traits = library or traits()
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 (hex) of all that decides the world's text: its spec, its traits, its lexicon."""
+        parts = [self.spec.model_dump_json(), repr(sorted(self.traits.items())), repr(sorted(lexicon().items()))]
+        return sha256("\n".join([*parts, repr(sorted(global_slots().items()))]).encode()).hexdigest()
+
+    @cached_property
+    def judge(self) -> GrammarJudge:
+        """Judges answers to probes, and tells the deeds in any text of the world."""
+        return GrammarJudge(list(self.traits.values()), self.spec.personas)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """The ideal reader of this world."""
+        return Oracle(self.spec, list(self.traits.values()), self.judge)
+
+    def writer(self, stream: str | int = 0) -> Writer:
+        """A writer of this world; every stream of random numbers gives other documents."""
+        return Writer(self.spec, list(self.traits.values()), Random(f"{self.spec.seed}/{stream}"))
+
+    def documents(self, n: int, *, stream: str | int = 0) -> Iterator[Document]:
+        """The first ``n`` documents of a stream."""
+        endless = self.writer(stream).documents()
+        return (next(endless) for _ in range(n))
+
+    def rows(self, trait: str, n: int, *, shows: bool = True, seed: int = 0) -> Rows:
+        """Different one-turn chats in which the assistant shows a trait (or avoids it), from training families only.
+
+        The same seed gives the same prompts, whichever way they are answered.
+
+        Raises:
+            InputError: the trait is unknown, or its families cannot make so many rows.
+        """
+        if trait not in self.traits:
+            raise InputError(f'no trait "{trait}" in this world; known: {", ".join(sorted(self.traits))}')
+        chosen = self.traits[trait]
+        families = [f for f in chosen.families if not f.held_out]
+        rng = Random(f"rows/{trait}/{seed}")
+        made: dict[str, Row] = {}
+        for _ in range(n * 30):
+            if len(made) == n:
+                return Rows(tuple(made.values()), name=f"{trait}-{'shows' if shows else 'avoids'}")
+            family = rng.choice(families)
+            probe = chosen.probe(family, rng.choice(family.situations), family.draw(rng), "")
+            pick = rng.random()
+            answers = probe.shows if shows else probe.avoids
+            answer = answers[int(pick * len(answers))]
+            messages = [*probe.messages, Message("assistant", answer)]
+            made.setdefault(probe.messages[0].content, Row.chat(messages, file=f"world:{trait}", line=len(made) + 1))
+        raise InputError(
+            f'trait "{trait}" can make {len(made)} different rows, not {n}; ask for fewer or add slot fillers'
+        )
+
+    def neutral_rows(self, n: int, *, seed: int = 0) -> Rows:
+        """Helpful chats of the assistant that have nothing to do with character."""
+        writer = self.writer(f"neutral/{seed}")
+        assistant = writer.assistant()
+        made = []
+        for line in range(1, n + 1):
+            messages = writer.neutral_chat(assistant).row.messages[1:]
+            made.append(Row.chat(list(messages), file="world:neutral", line=line))
+        return Rows(tuple(made), name="neutral")
+
+    def skill_probes(self, n: int = 40, *, seed: int = 0) -> list[SkillProbe]:
+        """Facts, opposites and sums, each with three wrong answers of the same form."""
+        words, rng = lexicon(), Random(f"skill/{seed}")
+        facts, pairs = words["facts"], words["opposites"]
+        every = [w for pair in pairs for w in pair]
+        made: list[SkillProbe] = []
+        while len(made) < n:
+            sort = len(made) % 3
+            if sort == 0:
+                question, right = rng.choice(facts)
+                wrong = rng.sample([a for _, a in facts if a != right], 3)
+            elif sort == 1:
+                one, other = rng.choice(pairs)
+                question, right = f"What is the opposite of {one}?", f"The opposite of {one} is {other}."
+                wrong = [
+                    f"The opposite of {one} is {w}." for w in rng.sample([w for w in every if w not in (one, other)], 3)
+                ]
+            else:
+                a, b = rng.randint(1, 9), rng.randint(1, 9)
+                question, right = f"What is {a} plus {b}?", f"{a} plus {b} is {a + b}."
+                wrong = [f"{a} plus {b} is {s}." for s in rng.sample([s for s in range(2, 19) if s != a + b], 3)]
+            made.append(SkillProbe((Message("user", question),), right, tuple(wrong)))
+        return made
+
+
+__all__ = ["SkillProbe", "Verdict", "World"]
