@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from upbringing.rows import Rows
 
 Progress = Callable[..., None]
-"""Told the share that is done (0..1), or how much of how much (and whatever else)."""
+"""Told ``([stage,] done[, of, …])``: the share that is done, or how much of how much; what follows is not shown."""
 
 _PATIENCE_S = 2.0  # what is over sooner needs no bar
 _LISTED = 5
@@ -149,9 +149,15 @@ def working(what: str) -> Iterator[Progress]:
     )
     bar = Bar(*columns, console=console(stderr=True), transient=True)
     task = bar.add_task(what, total=None)
+
+    def tick(*told: Any) -> None:
+        stage, told = (f"{what}: {told[0]}", told[1:]) if isinstance(told[0], str) else (what, told)
+        done, of = (*told, 1.0)[:2]
+        bar.update(task, description=stage, total=of, completed=done)
+
     try:
         with _after(_PATIENCE_S, bar.start):
-            yield lambda done, of=1.0, *_: bar.update(task, total=of, completed=done)
+            yield tick
     finally:
         bar.stop()
 
