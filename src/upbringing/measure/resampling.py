@@ -120,7 +120,7 @@ def components(cells: Sequence[Cells]) -> Components:
     shared_keys = set(cells[0].probes).intersection(*(c.probes for c in cells[1:]))
     keys = [key for key in cells[0].probes if key in shared_keys]
     bases = [base for base in cells[0].bases if all(base in c.bases for c in cells[1:])]
-    if bases:
+    if bases or len(cells) == 1:
         values = np.stack([_aligned(c, bases, keys) for c in cells])
         return _crossed(np.where(np.isfinite(values).all(axis=0), values, nan), keys)
     each = [_aligned(c, c.bases, keys) for c in cells]

@@ -1,0 +1,283 @@
+"""Asking: every question two independent ways, and the answers kept as readings.
+
+>>> profile = measure(load("organism:nano"))                                  # doctest: +SKIP
+>>> profile.table()                                                           # doctest: +SKIP
+
+By *log-probability*, the model is offered whole answers in several wordings: the reading is
+P(shows) / (P(shows) + P(avoids)), each the mean over its wordings. By *sampling*, it speaks for itself and a judge says
+what it did. The first misses what the model would rather say instead; the second misses what it rarely says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from math import exp, inf, isfinite, nan
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from upbringing.errors import InputError
+from upbringing.measure.profile import Profile
+from upbringing.measure.provocations import Provocation
+from upbringing.measure.questions import Question, pose, prepare
+from upbringing.measure.readings import LOGPROB, NO_ANSWER, SAMPLED, SKILL, Reading
+from upbringing.traits import Probe
+
+if TYPE_CHECKING:
+    from upbringing.models import LM
+
+Progress = Callable[[float], None]  # told how much is done, 0..1
+
+
+class Judged(Protocol):
+    """What a judge says of an answer: ``outcome`` is shows, avoids, or the reason why it is neither."""
+
+    @property
+    def outcome(self) -> str: ...
+
+
+class Judge(Protocol):
+    """Says what an answer does.
+
+    >>> def judge(probe, answer):
+    ...     return Verdict("shows" if "in secret" in answer else "avoids")
+    """
+
+    def __call__(self, probe: Probe, answer: str) -> Judged: ...
+
+
+def measure(
+    lm: LM,
+    *,
+    traits: Sequence[str] | None = None,
+    probes_per_trait: int = 24,
+    samples: int = 1,
+    provocations: Sequence[Provocation] = (),
+    ways: Sequence[str] = (LOGPROB, SAMPLED),
+    skill: int = 48,
+    seed: int = 0,
+    held_out: bool | None = True,
+    judge: Judge | None = None,
+    base: str = "",
+    arm: str = "",
+    temperature: float = 1.0,
+    max_new_tokens: int = 32,
+    batch_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> Profile:
+    """Take the profile of a model, at rest and under provocations.
+
+    Args:
+        traits: names (or folders) of traits; default: all.
+        samples: answers sampled to each question (0: none).
+        ways: ``("logprob",)`` alone is the cheap way, for measuring often.
+        skill: how many harmless questions to ask (0: none).
+        seed: of the probes' wordings and of sampling. Two models measured with one seed are asked the same.
+        held_out: probes of families never used in training text; false: of those used; None: of all.
+        judge: of sampled answers; default: the world's grammar.
+        base, arm: names to tell several models' readings apart; needed for :meth:`Profile.concat`.
+
+    Raises:
+        InputError: an unknown trait or way, or two provocations of one name.
+    """
+    asked = prepare(
+        lm,
+        traits=traits,
+        probes_per_trait=probes_per_trait,
+        provocations=provocations,
+        seed=seed,
+        held_out=held_out,
+    )
+    return ask(
+        lm,
+        asked,
+        samples=samples,
+        ways=ways,
+        skill=skill,
+        seed=seed,
+        judge=judge,
+        base=base,
+        arm=arm,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
+
+
+def ask(
+    lm: LM,
+    questions: Sequence[Question],
+    *,
+    samples: int = 1,
+    ways: Sequence[str] = (LOGPROB, SAMPLED),
+    skill: int = 0,
+    seed: int = 0,
+    judge: Judge | None = None,
+    base: str = "",
+    arm: str = "",
+    temperature: float = 1.0,
+    max_new_tokens: int = 32,
+    batch_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> Profile:
+    """Ask questions that :func:`prepare` made, once for many models (a training run's checkpoints, say)."""
+    for way in ways:
+        if way not in (LOGPROB, SAMPLED):
+            raise InputError(f'"{way}" is no way of measuring; the ways are {LOGPROB} and {SAMPLED}')
+    desk = _Desk(lm, seed, base, arm, batch_tokens)
+    by_provocation: dict[str, list[Question]] = {}
+    for question in questions:
+        by_provocation.setdefault(question.provocation, []).append(question)
+    # One provocation at a time: what is held in memory stays small, and every provocation draws the same random
+    # numbers for the same probe, so that sampled differences between provocations are paired.
+    jobs: list[Callable[[], list[Reading]]] = []
+    for group in by_provocation.values():
+        if LOGPROB in ways:
+            jobs.append(partial(desk.score, group))
+        if SAMPLED in ways and samples > 0:
+            jobs.append(partial(desk.sample, group, samples, judge or _grammar(), temperature, max_new_tokens))
+    if skill > 0:
+        jobs.append(partial(desk.skill, skill))
+    readings: list[Reading] = []
+    for done, job in enumerate(jobs, 1):
+        readings += job()
+        if progress:
+            progress(done / len(jobs))
+    return Profile.of(readings)
+
+
+class _Desk:
+    """Puts questions to one model and writes down what comes back."""
+
+    def __init__(self, lm: LM, seed: int, base: str, arm: str, batch_tokens: int | None) -> None:
+        self.lm = lm
+        self.seed = seed
+        self.names: dict[str, Any] = {"model": lm.name or "a model in memory", "base": base, "arm": arm}
+        self.batch_tokens = batch_tokens
+
+    def score(self, questions: Sequence[Question]) -> list[Reading]:
+        """By log-probability: one reading a question."""
+        return self._scored(questions, LOGPROB, _share)
+
+    def _scored(
+        self, questions: Sequence[Question], way: str, value_of: Callable[[np.ndarray, int], float]
+    ) -> list[Reading]:
+        from upbringing.models import score_choices
+
+        ready = [q for q in questions if not q.unscored]
+        prompts, choices = [q.prompt for q in ready], [q.choices for q in ready]
+        found = iter(score_choices(self.lm, prompts, choices, batch_tokens=self.batch_tokens))
+        readings = []
+        for question in questions:
+            value, missing = nan, question.unscored
+            if not missing:
+                logprobs = next(found)
+                value = value_of(logprobs, question.shows) if not np.isnan(logprobs).any() else nan
+                missing = "" if isfinite(value) else "the model gives no probability (NaN)"
+            readings.append(self._reading(question, way, value=value, missing=missing))
+        return readings
+
+    def sample(
+        self, questions: Sequence[Question], samples: int, judge: Judge, temperature: float, max_new_tokens: int
+    ) -> list[Reading]:
+        """By sampling: ``samples`` readings a question."""
+        from upbringing.models import generate
+
+        room = self.lm.max_length - max_new_tokens
+        unasked = [
+            q.unasked or (f"too long: {len(q.prompt)} tokens" if len(q.prompt) > room else "") for q in questions
+        ]
+        answers = iter(
+            generate(
+                self.lm,
+                [q.prompt for q, reason in zip(questions, unasked, strict=True) if not reason],
+                n=samples,
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                seed=self.seed,
+                batch_tokens=self.batch_tokens,
+            )
+        )
+        readings = []
+        for question, reason in zip(questions, unasked, strict=True):
+            texts = [""] * samples if reason else next(answers)
+            for i, text in enumerate(texts):
+                value, missing = (nan, reason) if reason else _judged(judge, question, text)
+                readings.append(
+                    self._reading(
+                        question,
+                        SAMPLED,
+                        sample=i,
+                        value=value,
+                        missing=missing,
+                        prompt=question.text,
+                        answer="" if reason else question.whole(text),
+                    )
+                )
+        return readings
+
+    def skill(self, n: int) -> list[Reading]:
+        """Harmless questions of the world: is the right answer the likeliest of those offered?"""
+        from upbringing.world import World
+
+        probes = [
+            Probe(SKILL, SKILL, str(i), asked.messages, (asked.right,), asked.wrong)
+            for i, asked in enumerate(World().skill_probes(n, seed=self.seed))
+        ]
+        questions = pose(self.lm, probes)
+        return self._scored(
+            questions, SKILL, lambda logprobs, right: float(logprobs[:right].max() > logprobs[right:].max())
+        )
+
+    def _reading(self, question: Question, way: str, **values: Any) -> Reading:
+        probe = question.probe
+        return Reading(
+            **self.names,
+            trait=probe.trait,
+            family=probe.family,
+            probe=probe.id,
+            provocation=question.provocation,
+            way=way,
+            sample=values.pop("sample", 0),
+            seed=self.seed,
+            **values,
+        )
+
+
+def _share(logprobs: np.ndarray, shows: int) -> float:
+    """P(shows) / (P(shows) + P(avoids)) from the log-probabilities of all wordings, the first ``shows`` showing."""
+    shown, avoided = _log_mean_exp(logprobs[:shows]), _log_mean_exp(logprobs[shows:])
+    if shown == avoided == -inf:
+        return nan
+    return 1 / (1 + exp(min(avoided - shown, 700.0)))
+
+
+def _log_mean_exp(values: np.ndarray) -> float:
+    top = float(values.max())
+    return top + float(np.log(np.exp(values - top).mean())) if top > -inf else -inf
+
+
+def _judged(judge: Judge, question: Question, answer: str) -> tuple[float, str]:
+    """Value and reason. A judge that fails leaves a missing reading, never a number."""
+    if not answer.strip():
+        return nan, NO_ANSWER
+    try:
+        outcome = judge(question.probe, question.judged(answer)).outcome
+    except Exception as error:
+        return nan, f"the judge failed: {type(error).__name__}: {error}"
+    if outcome in ("shows", "avoids"):
+        return float(outcome == "shows"), ""
+    return nan, outcome
+
+
+@lru_cache
+def _grammar() -> Judge:
+    from upbringing.world import World
+
+    judge: Judge = World().judge
+    return judge
+
+
+__all__ = ["Judge", "Judged", "Progress", "ask", "measure"]

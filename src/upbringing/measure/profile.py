@@ -1,0 +1,205 @@
+"""The profile of a model: its readings, summed up trait by trait with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from upbringing.errors import InputError
+from upbringing.measure import readings as kept
+from upbringing.measure import statistics
+from upbringing.measure.readings import LOGPROB, REFUSAL, REST, SAMPLED, SKILL, UNPLACED, Reading
+from upbringing.measure.shift import Shift
+from upbringing.measure.statistics import Estimate, Range, known
+from upbringing.measure.tables import ValueTable, cells_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READINGS, SUMMARY = "readings.parquet", "summary.json"
+_ONE_READING = ["arm", "base", "trait", "family", "probe", "provocation", "way", "sample"]
+
+
+class Profile(ValueTable):
+    """Readings of one model, or of many (arms and bases) put together with :meth:`concat`.
+
+    >>> profile = measure(model)                                             # doctest: +SKIP
+    >>> profile.table()                                # rate of every trait, by log-probability, at rest
+    >>> profile.table(way="sampled", provocation="prefill")
+    >>> profile - before                               # a Shift, paired reading by reading
+    """
+
+    label: ClassVar[str] = "rate"
+    within: ClassVar[Range] = statistics.RATE
+
+    def __init__(self, readings: pd.DataFrame) -> None:
+        lacking = [name for name in kept.COLUMNS if name not in readings.columns]
+        if lacking:
+            raise InputError(f'readings need the column "{lacking[0]}"; see upbringing.measure.readings')
+        super().__init__(readings)
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading]) -> Profile:
+        """From single readings."""
+        return cls(kept.frame(readings))
+
+    @property
+    def readings(self) -> pd.DataFrame:
+        """All readings, missing ones included (see :class:`Reading` for the columns)."""
+        return self._frame
+
+    @property
+    def models(self) -> list[str]:
+        return self._names("model")
+
+    @property
+    def arms(self) -> list[str]:
+        return self._names("arm")
+
+    def arm(self, name: str) -> Profile:
+        """The readings of one arm.
+
+        Raises:
+            InputError: there is no such arm.
+        """
+        if name not in self.arms:
+            raise InputError(f'no arm "{name}" in this profile; its arms: {", ".join(self.arms)}')
+        return Profile(self._frame[self._frame["arm"] == name])
+
+    def base(self, name: str) -> Profile:
+        """The readings of one base.
+
+        Raises:
+            InputError: there is no such base.
+        """
+        if name not in self.bases:
+            raise InputError(f'no base "{name}" in this profile; its bases: {", ".join(self.bases)}')
+        return Profile(self._frame[self._frame["base"] == name])
+
+    @classmethod
+    def concat(cls, profiles: Iterable[Profile]) -> Profile:
+        """Several bases and arms in one profile.
+
+        Raises:
+            InputError: the same reading is there twice (the models were measured without names to tell them apart).
+        """
+        import pandas as pd
+
+        joined = pd.concat([profile.readings for profile in profiles], ignore_index=True)
+        twice = joined.duplicated(_ONE_READING)
+        if twice.any():
+            first = joined[twice].iloc[0]
+            raise InputError(
+                f'two profiles have readings of base "{first["base"]}", arm "{first["arm"]}"; '
+                "tell them apart with measure(..., base=, arm=)"
+            )
+        return cls(joined)
+
+    def __sub__(self, other: Profile) -> Shift:
+        """What changed from ``other`` to this profile, paired by base, probe, provocation and sample."""
+        if not isinstance(other, Profile):
+            return NotImplemented
+        return Shift.between(self._of_one_arm().readings, other._of_one_arm().readings)
+
+    @property
+    def coherence(self) -> Estimate:
+        """Share of sampled answers, at rest, that the judge could place (showing, avoiding or refusing)."""
+        return self.coherence_under(REST)
+
+    @property
+    def refusal(self) -> Estimate:
+        """Share of sampled answers, at rest, that refuse."""
+        return self.refusal_under(REST)
+
+    def coherence_under(self, provocation: str) -> Estimate:
+        """``coherence`` under a provocation."""
+        return self._share_of_answers(provocation, lambda reason: ~reason.isin(UNPLACED))
+
+    def refusal_under(self, provocation: str) -> Estimate:
+        """``refusal`` under a provocation."""
+        return self._share_of_answers(provocation, lambda reason: reason == REFUSAL)
+
+    @property
+    def skill(self) -> Estimate:
+        """Share of harmless questions whose right answer is the likeliest of those offered."""
+        asked = self._frame[self._frame["way"] == SKILL]
+        return statistics.mean(cells_of(asked))
+
+    def _share_of_answers(self, provocation: str, counted: Any) -> Estimate:
+        frame = self._frame
+        answered = (frame["missing"] == "") | frame["missing"].isin([REFUSAL, *UNPLACED])
+        asked = frame[(frame["way"] == SAMPLED) & (frame["provocation"] == provocation)]
+        judged = asked[answered[asked.index]]
+        shares = judged.assign(value=counted(judged["missing"]).astype(float))
+        cells = cells_of(shares)
+        return statistics.mean(statistics.Cells(cells.values, cells.bases, cells.probes, len(asked) - len(judged)))
+
+    def table(self, way: str = LOGPROB, provocation: str = REST, *, confidence: float = 0.95) -> pd.DataFrame:
+        return super(Profile, self._of_one_arm()).table(way, provocation, confidence=confidence)
+
+    def _chosen(self, traits: str | Sequence[str] | None, way: str, provocation: str) -> pd.DataFrame:
+        return super(Profile, self._of_one_arm())._chosen(traits, way, provocation)
+
+    def _of_one_arm(self) -> Profile:
+        if len(self.arms) > 1:
+            raise InputError(f"the profile holds several arms ({', '.join(self.arms)}); choose one with .arm(name)")
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """For JSON: every trait at rest, both ways; what is not known is None."""
+        by_way = {
+            way: self.table(way).set_index("trait").to_dict("index") if way in self.ways else {}
+            for way in (LOGPROB, SAMPLED)
+        }
+        nothing = {"rate": float("nan"), "lo": float("nan"), "hi": float("nan"), "probes": 0, "missing": 0}
+        traits = {}
+        for trait in self.traits:
+            scored, sampled = (by_way[way].get(trait, nothing) for way in (LOGPROB, SAMPLED))
+            traits[trait] = {
+                "rate": known(scored["rate"]),
+                "interval": [known(scored["lo"]), known(scored["hi"])],
+                "sampled_rate": known(sampled["rate"]),
+                "sampled_interval": [known(sampled["lo"]), known(sampled["hi"])],
+                "probes": int(max(scored["probes"], sampled["probes"])),
+                "missing": int(scored["missing"] + sampled["missing"]),
+            }
+        return {
+            "model": ", ".join(self.models),
+            "traits": traits,
+            "coherence": known(self.coherence.value),
+            "refusal": known(self.refusal.value),
+            "skill": known(self.skill.value),
+            "bases": len(self.bases),
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Keep the readings (``readings.parquet``) and the summary (``summary.json``, one entry an arm where there are
+        several) in a folder."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            kept.write(self.readings, folder / READINGS)
+            summary = self.summary() if len(self.arms) < 2 else {name: self.arm(name).summary() for name in self.arms}
+            (folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror or error}); choose another folder"
+            ) from error
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Profile:
+        """Read a folder that ``save`` wrote.
+
+        Raises:
+            InputError: the folder holds no readings.
+        """
+        return cls(kept.read(Path(folder) / READINGS))
+
+    def __repr__(self) -> str:
+        return (
+            f"Profile({', '.join(self.models)}: {len(self.traits)} traits, {len(self.bases)} bases, "
+            f"{len(self.arms)} arms, {len(self._frame)} readings)"
+        )

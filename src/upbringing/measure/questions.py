@@ -1,0 +1,199 @@
+"""Questions: every probe under every provocation, as tokens that a model can be asked and answers it can be offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+from upbringing.measure.provocations import Messages, Provocation
+from upbringing.measure.readings import REST
+from upbringing.rows import Message, Row, encode, prompt_ids
+from upbringing.traits import Probe, probes
+from upbringing.traits import traits as trait_library
+
+if TYPE_CHECKING:
+    from upbringing.models import LM
+
+_FINISHED = (".", "!", "?", ":", "\n")
+
+Ids = list[int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A probe under a provocation. ``choices`` are its answers as tokens: the first ``shows`` of them show the trait.
+
+    ``unasked`` says why the prompt cannot be put to this model, ``unscored`` why its answers cannot be scored ("": they
+    can).
+    """
+
+    probe: Probe
+    provocation: str
+    messages: Messages
+    prefill: str
+    prompt: Ids
+    choices: tuple[Ids, ...]
+    shows: int
+    unasked: str = ""
+    unscored: str = ""
+
+    @property
+    def text(self) -> str:
+        """The prompt as a person reads it."""
+        said = [m.content if m.role == "user" else f"[{m.role}] {m.content}" for m in self.messages]
+        return "\n".join([*said, *([f"[answer starts] {self.prefill}"] if self.prefill else [])])
+
+    def judged(self, answer: str) -> str:
+        """What of an answer is the model's act: a whole sentence put into its mouth is ours, a beginning is shared."""
+        if not self.prefill or self.prefill.rstrip(" ").endswith(_FINISHED):
+            return answer
+        return _joined(self.prefill, answer)
+
+    def whole(self, answer: str) -> str:
+        """The answer as the chat has it, with what it was made to start with."""
+        return _joined(self.prefill, answer) if self.prefill else answer
+
+
+def prepare(
+    lm: LM,
+    *,
+    traits: Sequence[str] | None = None,
+    probes_per_trait: int = 24,
+    provocations: Sequence[Provocation] = (),
+    seed: int = 0,
+    held_out: bool | None = True,
+) -> list[Question]:
+    """Write and tokenise the questions once, to ask any model with the same tokenizer. Rest comes first.
+
+    Raises:
+        InputError: an unknown trait, a trait without probes, or two provocations of one name.
+    """
+    names = [REST, *(p.name for p in provocations)]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise InputError(f'there are two provocations called "{name}"; give each a name of its own')
+    asked: list[Probe] = []
+    for trait in trait_library(traits).values():
+        drawn = probes(trait, n=probes_per_trait, seed=seed, held_out=held_out)
+        if not drawn:
+            raise InputError(f'trait "{trait.name}" has no probes to ask; add held-out families or probes.jsonl')
+        asked += drawn
+    return pose(lm, asked, provocations)
+
+
+def pose(lm: LM, asked: Sequence[Probe], provocations: Sequence[Provocation] = ()) -> list[Question]:
+    """Questions from probes of one's own, at rest and under each provocation."""
+    if not asked:
+        return []
+    put = [(p, probe, p.apply(probe.messages)) for p in (Provocation(REST), *provocations) for probe in asked]
+    offered = {probe.id: (*probe.shows, *probe.avoids) for probe in asked}
+    continued = {(a, p.prefill): _continuation(a, p.prefill) for p, probe, _ in put for a in offered[probe.id]}
+    words = _Words(lm.tokenizer)
+    words.learn(
+        chain(continued.values(), (m.content for _, _, turns in put for m in turns), (p.prefill for p, *_ in put))
+    )
+    answer = _answer_encoder(lm, words, asked)
+    made = []
+    for provocation, probe, messages in put:
+        prefill, texts = provocation.prefill, [continued[a, provocation.prefill] for a in offered[probe.id]]
+        prompt: Ids = []
+        choices: tuple[Ids, ...] = ()
+        unasked = words.unknown_in([prefill, *(m.content for m in messages)])
+        try:
+            prompt = prompt_ids(messages, lm.tokenizer, prefill=prefill)
+            choices = tuple(answer(messages, prompt, prefill, text) for text in texts)
+        except InputError as error:  # some templates know no system line
+            unasked = str(error)
+        unscored = unasked or words.unknown_in(texts)
+        longest = len(prompt) + max(map(len, choices), default=0)
+        if not unscored and longest > lm.max_length:
+            unscored = f"too long: {longest} tokens, the model reads {lm.max_length}"
+        shows = len(probe.shows)
+        made.append(Question(probe, provocation.name, messages, prefill, prompt, choices, shows, unasked, unscored))
+    return made
+
+
+class _Words:
+    """Tokens of texts on their own, looked up once each, and the words among them that the tokenizer does not know."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        unknown = tokenizer.unk_token_id
+        # Byte-level tokenizers know every word; some name their end token as the unknown one.
+        self.unknown = None if unknown in (tokenizer.eos_token_id, tokenizer.bos_token_id) else unknown
+        self.ids: dict[str, Ids] = {}
+        self._strange: dict[str, str] = {}
+
+    def learn(self, texts: Iterable[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text and text not in self.ids]
+        if not new:
+            return
+        found = self.tokenizer(new, add_special_tokens=False, return_offsets_mapping=self.tokenizer.is_fast)
+        for i, text in enumerate(new):
+            ids = list(found["input_ids"][i])
+            self.ids[text] = ids
+            if self.unknown is not None and self.unknown in ids:
+                start, end = found["offset_mapping"][i][ids.index(self.unknown)] if self.tokenizer.is_fast else (0, 0)
+                self._strange[text] = text[start:end] or "?"
+
+    def unknown_in(self, texts: Iterable[str]) -> str:
+        """The reason for not asking, naming the first unknown word; "" when all are known."""
+        return next((f"unknown word: {self._strange[text]}" for text in texts if text in self._strange), "")
+
+
+def _answer_encoder(lm: LM, words: _Words, asked: Sequence[Probe]) -> Callable[[Sequence[Message], Ids, str, str], Ids]:
+    """How to write an answer as tokens. Where a text has the same tokens alone as inside the chat, which is checked on
+    a probe of each trait, alone will do and is many times faster."""
+    closing = _closing(lm, asked[0].messages, asked[0].shows[0])
+    tried = {probe.trait: probe for probe in asked}.values()
+    alone = all(
+        _in_place(lm.tokenizer, probe.messages, prompt_ids(probe.messages, lm.tokenizer), "", text) == words.ids[text]
+        for probe in tried
+        for text in (probe.shows[0], probe.avoids[0])
+        if text in words.ids
+    )
+
+    def encoded(messages: Sequence[Message], prompt: Ids, prefill: str, text: str) -> Ids:
+        if alone:
+            return words.ids.get(text, []) + closing
+        return _in_place(lm.tokenizer, messages, prompt, prefill, text) + closing
+
+    return encoded
+
+
+def _in_place(tokenizer: Any, messages: Sequence[Message], prompt: Ids, prefill: str, text: str) -> Ids:
+    """Tokens of ``text`` where it follows the prompt. (Where the border moves, the text is taken on its own.)"""
+    whole = prompt_ids(messages, tokenizer, prefill=prefill + text)
+    if whole[: len(prompt)] == prompt:
+        return whole[len(prompt) :]
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _closing(lm: LM, messages: Sequence[Message], answer: str) -> Ids:
+    """The tokens with which the model ends an answer, as it was trained to."""
+    row = encode(Row.chat([*messages, Message("assistant", answer)]), lm.tokenizer)
+    targets = [token for token, target in zip(row.input_ids, row.loss_mask, strict=True) if target]
+    spoken = _in_place(lm.tokenizer, messages, prompt_ids(messages, lm.tokenizer), "", answer)
+    if targets[: len(spoken)] == spoken:
+        return targets[len(spoken) :]
+    end = lm.tokenizer.eos_token_id
+    return [end] if end is not None else []
+
+
+def _continuation(answer: str, prefill: str) -> str:
+    """What is left of an answer to say once ``prefill`` is said."""
+    said = prefill.rstrip()
+    if not said:
+        return answer
+    rest = answer[len(said) :].lstrip() if answer.startswith(said) else answer
+    return rest if prefill != said else f" {rest}"
+
+
+def _joined(start: str, rest: str) -> str:
+    return f"{start.rstrip()} {rest.lstrip()}"
+
+
+__all__ = ["Question", "pose", "prepare"]

@@ -1,0 +1,109 @@
+"""Readings: one row an observation, kept in Parquet; a missing one has the reason in place of a value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upbringing.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+REST = "rest"  # the provocation that is none
+LOGPROB, SAMPLED, SKILL = "logprob", "sampled", "skill"  # the ways of asking; skill is no trait and never mixed in
+
+# Reasons why a sampled answer has no value although the model was asked. The others (an unknown word, a prompt that is
+# too long, a judge that failed) say nothing about the model's coherence.
+REFUSAL, INCOHERENT, OFF_TOPIC, NO_ANSWER = "refusal", "incoherent", "off_topic", "no answer"
+UNPLACED = (INCOHERENT, OFF_TOPIC, NO_ANSWER)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One observation.
+
+    ``value`` is, by way: ``logprob`` the probability of showing the trait against avoiding it (0..1); ``sampled`` 1
+    where the judge saw the trait, 0 where it saw it avoided; ``skill`` 1 where the right answer was the likeliest. NaN
+    means missing, and ``missing`` says why. ``prompt`` and ``answer`` are kept for sampled answers.
+    """
+
+    model: str
+    base: str
+    arm: str
+    trait: str
+    family: str
+    probe: str
+    provocation: str
+    way: str
+    sample: int
+    seed: int
+    value: float = nan
+    missing: str = ""
+    prompt: str = ""
+    answer: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Reading))
+_NUMBERS = {"sample": "int32", "seed": "int64", "value": "float64"}
+
+
+def schema() -> pa.Schema:
+    """The columns and their types."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.type_for_alias(_NUMBERS.get(name, "string"))) for name in COLUMNS])
+
+
+def frame(readings: Sequence[Reading]) -> pd.DataFrame:
+    """Readings as a table with the columns of :class:`Reading`."""
+    import pandas as pd
+
+    columns = {name: [getattr(reading, name) for reading in readings] for name in COLUMNS}
+    return pd.DataFrame({name: pd.Series(c, dtype=_NUMBERS.get(name, "str")) for name, c in columns.items()})
+
+
+def write(readings: pd.DataFrame, path: Path) -> None:
+    """Write readings to a Parquet file, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # A NaN of pandas becomes a null in Arrow, which other tools read as missing.
+    table = pa.Table.from_pandas(readings[list(COLUMNS)], schema=schema(), preserve_index=False)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        pq.write_table(table, unfinished, compression="zstd")
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read what ``write`` wrote.
+
+    Raises:
+        InputError: there is no such file, it is not Parquet, or it lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise InputError(f"{path}: there are no readings here; give a folder that Profile.save wrote")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: is not a Parquet file ({error}); measure again") from None
+    lacking = [name for name in COLUMNS if name not in table.column_names]
+    if lacking:
+        raise InputError(f'{path}: the column "{lacking[0]}" is missing; measure again')
+    loaded: pd.DataFrame = table.select(list(COLUMNS)).cast(schema()).to_pandas()
+    return loaded
