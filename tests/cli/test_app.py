@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,34 @@ def test_the_program_and_the_module_start_and_exit_alike() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "upbringing: no-such.jsonl: there is no such file or folder; check the path\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_or_terminated_leaves_nothing_half_made(how: signal.Signals, tmp_path: Path) -> None:
+    code = (
+        "import time, upbringing.organisms as organisms\n"
+        "from pathlib import Path\n"
+        "from upbringing.cli import main\n"
+        "from upbringing.lineage import new_folder\n"
+        "def grow(*_, out, **__):\n"
+        "    with new_folder(out) as folder:\n"
+        "        (folder / 'half').touch()\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(60)\n"
+        "organisms.grow = grow\n"
+        f"main(['grow', '--out', {str(tmp_path / 'out')!r}])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(how)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "upbringing: stopped; what was finished is kept: run the same again to go on\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- showing

@@ -202,6 +202,12 @@ def test_broken_json_names_the_line(tmp_path: Path, text: str, line: int) -> Non
     assert read(path, skip_invalid=True)[0] == Row.of_text("a")
 
 
+def test_a_csv_cell_may_be_as_long_as_a_book(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text\n" + "long " * 50_000 + "\n")
+    assert len(read(path)[0].text) == 250_000
+
+
 def test_a_csv_row_of_another_length_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('prompt,completion\n"a\nb",c\nd,e,f\n,g\n')

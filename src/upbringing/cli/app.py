@@ -7,6 +7,7 @@ stderr; ``UPBRINGING_DEBUG=1`` shows where in the program.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -97,7 +98,8 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one verb and leave with its exit status."""
+    """Run one verb and leave with its exit status. Being terminated is taken like Ctrl-C: nothing half-made is left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
