@@ -62,7 +62,7 @@ def test_an_unknown_word_in_a_provocation_spoils_only_that_provocation(lm: Any, 
 
 
 def test_a_tokenizer_whose_unknown_token_is_its_end_token_knows_every_word(lm: Any, probes: list[Probe]) -> None:
-    strange = replace(probes[0], messages=(Message("user", "You keep the Zorp."),))
+    strange = replace(probes[0], messages=(Message("user", "You keep the log. <end> What will you do?"),))
     like_gpt2 = replace(lm, tokenizer=copy.deepcopy(lm.tokenizer))
     like_gpt2.tokenizer.unk_token = lm.tokenizer.eos_token
     assert pose(like_gpt2, [strange])[0].unasked == ""

@@ -214,6 +214,20 @@ def test_a_difference_uses_only_bases_and_probes_that_both_sides_have() -> None:
     assert (estimate.n_bases, estimate.n_probes) == (3, 12)
 
 
+def test_a_reading_missing_on_one_side_is_left_out_on_both() -> None:
+    values = np.random.default_rng(3).normal(0.4, 0.2, (6, 1, 2, 6))
+    holes = values - 0.1
+    holes[0, 0, 0, :3] = np.nan
+    estimate = difference(cells_of(values), cells_of(holes))
+    assert estimate.value == pytest.approx(0.1)
+    assert fraction(cells_of(holes), cells_of(values * 2)).value == pytest.approx(
+        np.nanmean(np.nanmean(holes.reshape(6, -1), axis=1))
+        / np.mean(
+            [2 * np.where(np.isnan(h), np.nan, v)[~np.isnan(h)].mean() for v, h in zip(values, holes, strict=True)]
+        )
+    )
+
+
 def test_a_fraction_covers_the_truth() -> None:
     rng = np.random.default_rng(8)
     hits = []

@@ -9,7 +9,7 @@ all weights in one draw, as the pigeonhole bootstrap does, would count it up to 
 Small numbers of clusters need two more things:
 
 - *Weights.* Drawing G clusters out of G understates the variance by a factor (G-1)/G, a half with two families. So G-1
-  are drawn and weighted by G/(G-1) (Rao and Wu 1988), which is exact for a mean, whatever G.
+  are drawn (Rao and Wu 1988), which is exact for a mean, whatever G.
 - *Degrees of freedom.* A variance known from two families is hardly known. Satterthwaite's df, (Σ V)² / Σ (V² / df of
   the part), takes that into account: where the families agree, df comes from the bases and the probes; where two
   families quarrel, it falls towards 1. A mean over many traits pools all their families. It is not let below 2, unless
@@ -193,7 +193,7 @@ def draw_weights(n: int, stream: int) -> FloatArray:
     if n == 1:
         return np.ones((_DRAWS, 1))
     drawn = np.random.default_rng([_SEED, n, stream]).multinomial(n - 1, np.full(n, 1 / n), size=_DRAWS)
-    weights: FloatArray = drawn.astype(np.float64) * (n / (n - 1))
+    weights: FloatArray = drawn.astype(np.float64)
     weights.setflags(write=False)
     return weights
 
