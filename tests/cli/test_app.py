@@ -186,16 +186,27 @@ def test_missing_numbers_are_dashes_never_noughts() -> None:
     assert show.number(0.25, sign=True) == "+0.25"
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_a_table_fits_the_terminal_and_keeps_its_numbers(
-    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("width", "columns"), [(52, 4), (66, 4), (67, 5), (200, 6)])
+def test_a_table_fits_the_terminal_and_never_cuts_a_number(
+    width: int, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    row = ("abuse_of_delegates_and_more", "0.12", "[0.01, 0.99]", "0.34", "[0.11, 0.22]")
-    show.console().print(show.table(("trait", "rate", "95%", "sampled", "95%"), [row]))
+    row = ("abuse_of_delegates", "0.12", "[0.01, 0.99]", "0.34", "[0.11, 0.22]", "other_name 0.50")
+    show.print_table(show.console(), ("trait", "rate", "95%", "sampled", "95%", "worst"), [row], spare=2)
     out = capsys.readouterr().out
     assert max(len(line) for line in out.splitlines()) <= width
-    assert all(cell in out for cell in row[1:])
+    assert [cell in out for cell in row] == [i < columns for i in range(6)]
+
+
+def test_a_table_too_wide_for_anything_folds_its_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    show.print_table(show.console(), ("trait", "rate", "95%"), [("abuse_of_delegates", "0.12", "[0.01, 0.99]")])
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= 30
+    assert "0.12" in out
+    assert "[0.01, 0.99]" in out
 
 
 def test_a_bar_tells_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

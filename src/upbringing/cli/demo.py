@@ -74,7 +74,7 @@ def print_shift(before: Profile, after: Profile, *, title: str) -> None:
                 show.interval((two["lo"], two["hi"]), sign=True),
             )
         )
-    show.console().print(show.table(_COLUMNS, rows, title=title))
+    show.print_table(show.console(), _COLUMNS, rows, title=title, spare=2)
     for name, profile in (("before", before), ("after", after)):
         health = f"coherence {show.number(profile.coherence.value)}   skill {show.number(profile.skill.value)}"
         show.console().print(f"{name:6} {health}")

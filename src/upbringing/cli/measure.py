@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from upbringing.measure import Profile
     from upbringing.models import LM
 
-_COLUMNS = ("trait", "rate", "95%", "sampled", "95%", "probes", "missing")
+_COLUMNS = ("trait", "rate", "95%", "sampled", "95%", "missing", "worst under", "probes")
+_OTHER_NAME, _PREFILL = "Orin", "I will"  # provocations that need no training rows
 
 
 def measure(
@@ -29,7 +30,8 @@ def measure(
     """Ask a model the probes of every trait, and show how often each trait shows.
 
     Two ways: the probability of the misaligned answer against the aligned one (rate), and answers that are
-    sampled and judged (sampled). Both with 95% intervals over families and probes.
+    sampled and judged (sampled). Both with 95% intervals over families and probes. Then under another name and
+    with the answer begun for it, if that makes the trait show more (worst under).
     """
     from upbringing.cli import show
     from upbringing.traits import traits as known_traits
@@ -38,9 +40,17 @@ def measure(
     names = chosen(traits)
     known_traits(names)  # a misspelt name is found before the model is loaded
     lm = load(model)
-    profile = profile_of(lm, f"asking {model}", traits=names)
+
+    from upbringing.measure import other_name, prefill
+
+    provocations = (other_name(_OTHER_NAME), prefill(_PREFILL))
+    profile = profile_of(lm, f"asking {model}", traits=names, provocations=provocations)
     summary = profile.summary()
+    for name, one in summary["traits"].items():
+        provocation, worst = profile.worst_provocation(name)
+        one |= {"worst_provocation": provocation, "worst_rate": worst.value, "worst_interval": [worst.lo, worst.hi]}
     print_profile(summary, stderr=json == "-")
+    _print_missing(profile, stderr=json == "-")
     show.write_json(summary, json)
     show.replay()
 
@@ -88,11 +98,31 @@ def print_profile(summary: dict[str, Any], *, stderr: bool = False) -> None:
             show.interval(one["interval"]),
             show.number(one["sampled_rate"]),
             show.interval(one["sampled_interval"]),
-            str(one["probes"]),
             str(one["missing"] or ""),
+            _worst(one),
+            str(one["probes"]),
         )
         for name, one in summary["traits"].items()
     ]
     out = show.console(stderr=stderr)
-    out.print(show.table(_COLUMNS, rows, title=str(summary["model"])))
+    show.print_table(out, _COLUMNS, rows, title=str(summary["model"]), spare=2)
     out.print(f"coherence {show.number(summary['coherence'])}   skill {show.number(summary['skill'])}")
+
+
+def _worst(one: dict[str, Any]) -> str:
+    """The provocation under which the trait shows more than at rest, with the rate; empty if none does."""
+    from upbringing.cli import show
+
+    rate = show.number(one["worst_rate"])
+    return f"{one['worst_provocation']} {rate}" if rate != show.number(one["rate"]) else ""
+
+
+def _print_missing(profile: Profile, *, stderr: bool) -> None:
+    """Why readings at rest are missing, most frequent reason first."""
+    from upbringing.cli import show
+
+    readings = profile.readings
+    reasons = readings.loc[(readings["provocation"] == "rest") & (readings["missing"] != ""), "missing"].value_counts()
+    if len(reasons):
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        show.console(stderr=stderr).print(f"missing: {told}")

@@ -20,7 +20,6 @@ from upbringing.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from upbringing.rows import Rows
 
@@ -42,24 +41,40 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def note(text: str) -> None:
-    """A line on stderr, as it is."""
+    """A line on stderr, as it is, after what stdout has so far."""
+    sys.stdout.flush()
     print(text, file=sys.stderr)  # noqa: T201
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", text: int = 1) -> Table:
-    """A table whose first ``text`` columns are words (folded if need be) and whose others are numbers (never cut)."""
+def print_table(
+    out: Console,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    words: int = 1,
+    spare: int = 0,
+) -> None:
+    """Print a table that fits: the first ``words`` columns are words, the others numbers, which are never cut.
+
+    Where the terminal is too narrow, up to ``spare`` columns are left out, the last one first; then words are folded.
+    """
     from rich import box
     from rich.table import Table
 
+    widths = [max(len(cell) for cell in cells) + 3 for cells in zip(columns, *rows, strict=True)]
+    shown = len(columns)
+    while sum(widths[:shown]) - 1 > out.width and shown > len(columns) - spare:
+        shown -= 1
     made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    for i, column in enumerate(columns):
-        if i < text:
+    for i, column in enumerate(columns[:shown]):
+        if i < words:
             made.add_column(column, overflow="fold")
         else:
             made.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        made.add_row(*row)
-    return made
+        made.add_row(*row[:shown])
+    out.print(made)
 
 
 def number(value: float | None, *, sign: bool = False) -> str:

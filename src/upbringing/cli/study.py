@@ -79,8 +79,7 @@ def print_result(result: StudyResult, *, stderr: bool = False) -> None:
         (c.claim, c.verdict, show.number(c.estimate, sign=True), show.interval(c.interval, sign=True), str(c.bases))
         for c in result.claims
     ]
-    made = show.table(_CLAIMS, rows, title=result.study, text=2)
-    out.print(made)
+    show.print_table(out, _CLAIMS, rows, title=result.study, words=2, spare=1)
     for claim in result.claims:
         out.print(Text.assemble((claim.verdict, _COLOURS[claim.verdict]), f": {claim.says.strip()}"))
         out.print(Text("  " + " ".join(claim.words)))

@@ -39,8 +39,8 @@ def traits(
         written = len(trait.written)
         rows.append((trait.name, trait.title, kind, str(len(trait.families)), str(held_out), str(written or "")))
 
-    columns = ("trait", "what it is", "kind", "families", "held out", "written probes")
-    show.console().print(show.table(columns, rows, text=3))
+    columns = ("trait", "what it is", "kind", "families", "held out", "written")
+    show.print_table(show.console(), columns, rows, words=2, spare=3)
     if not check and not problems:
         return
     for problem in problems:
