@@ -1,0 +1,28 @@
+"""Studies: arms and bases declared in a file, claims written before the run, and a verdict on each.
+
+>>> plan = studies.plan("studies/cheating.yaml")          # what would be done, and how long it takes  # doctest: +SKIP
+>>> result = studies.run(plan, "runs/cheating")           # what is missing is made, claims are judged  # doctest: +SKIP
+"""
+
+from upbringing.studies.engine import Failure, Job, Watcher, run_jobs
+from upbringing.studies.file import load, parse
+from upbringing.studies.planning import Plan, Step, plan
+from upbringing.studies.result import ClaimVerdict, StudyResult
+from upbringing.studies.running import run
+from upbringing.studies.spec import Study
+
+__all__ = [
+    "ClaimVerdict",
+    "Failure",
+    "Job",
+    "Plan",
+    "Step",
+    "Study",
+    "StudyResult",
+    "Watcher",
+    "load",
+    "parse",
+    "plan",
+    "run",
+    "run_jobs",
+]

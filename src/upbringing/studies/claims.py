@@ -1,0 +1,250 @@
+"""Judging claims: one function for each kind, from evidence to a verdict in words.
+
+A claim is supported if the estimate and its interval both meet it, refuted if the interval excludes it, and
+inconclusive otherwise. Where a claim has several parts (two ways of measuring, a control) its verdict is that of the
+worst part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from upbringing.measure import statistics
+from upbringing.measure.statistics import Estimate
+from upbringing.studies.evidence import Evidence, Unmeasured
+from upbringing.studies.result import Bounds, ClaimVerdict, Part, Value, VerdictWord
+from upbringing.studies.spec import (
+    Claim,
+    Fraction,
+    NoChange,
+    Provided,
+    RankCorrelation,
+    Removal,
+    Rise,
+    Study,
+    arms_of,
+)
+
+_WAYS = {"logprob": "by log-probability", "sampled": "by sampled answers"}
+_WORST: tuple[VerdictWord, ...] = ("refuted", "inconclusive", "supported")
+
+
+def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
+    """The verdict on one claim."""
+    functions: dict[type, Callable[..., tuple[list[Part], list[str]]]] = {
+        Rise: _rise,
+        NoChange: _no_change,
+        Removal: _removal,
+        Fraction: _fraction,
+        RankCorrelation: _rank_correlation,
+    }
+    traits = study.group(claim.traits, arms_of(claim), evidence.traits)
+    try:
+        parts, words = functions[type(claim)](claim, traits, evidence)
+    except Unmeasured as lack:
+        return _verdict(claim, "inconclusive", None, [], [f"Not judged: there are no readings of {lack}."])
+    worst = min((part.verdict for part in parts), key=_WORST.index)
+    shown = min((part for part in parts if part.main), key=lambda part: _WORST.index(part.verdict))
+    return _verdict(claim, worst, shown, parts, words)
+
+
+def _verdict(
+    claim: Claim, verdict: VerdictWord, part: Part | None, parts: Sequence[Part], words: Sequence[str]
+) -> ClaimVerdict:
+    return ClaimVerdict(
+        claim=claim.id,
+        says=claim.says,
+        kind=claim.kind,
+        verdict=verdict,
+        estimate=part.value.value if part else None,
+        interval=part.value.interval if part else (None, None),
+        bases=part.value.bases if part else 0,
+        words=tuple(words),
+        parts=tuple(parts),
+    )
+
+
+def _rise(claim: Rise, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+    shift = evidence.shift(claim.arm, claim.against)
+    parts, told = [], []
+    for way in claim.ways:
+        estimate = shift.mean(traits, way, claim.provocation)
+        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, None)))
+        told.append(f"{_said(estimate)} {_WAYS[way]}")
+    limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
+    return parts, [
+        f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {' and '.join(told)}, "
+        f"over {_bases(parts)}. Claimed: {limit}."
+    ]
+
+
+def _no_change(claim: NoChange, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+    shift = evidence.shift(claim.arm, claim.against)
+    region = (-claim.within, claim.within)
+    parts: list[Part] = []
+    words: list[str] = []
+    for way in claim.ways:
+        if claim.each:
+            found = {trait: shift.mean(trait, way, claim.provocation) for trait in traits}
+            verdicts = {trait: _equivalent(estimate, claim.within, len(traits)) for trait, estimate in found.items()}
+            # The worst trait: by verdict, then by how far it moved.
+            worst = min(traits, key=lambda t: (_WORST.index(verdicts[t]), -abs(found[t].value)))
+            parts.append(_part(f"{_plain(worst)}, {_WAYS[way]}", verdicts[worst], found[worst], region))
+            inside = sum(verdict == "supported" for verdict in verdicts.values())
+            words.append(
+                f"{inside} of {len(traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}; "
+                f"furthest from it, {_plain(worst)} changed by {_said(found[worst])}."
+            )
+        else:
+            estimate = shift.mean(traits, way, claim.provocation)
+            parts.append(_part(_WAYS[way], statistics.equivalence(estimate, claim.within), estimate, region))
+            words.append(
+                f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {_said(estimate)} "
+                f"{_WAYS[way]}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} either way."
+            )
+    for condition in claim.provided:
+        part, sentence = _condition(condition, evidence)
+        parts.append(part)
+        words.append(sentence)
+    return parts, words
+
+
+def _equivalent(estimate: Estimate, margin: float, comparisons: int) -> VerdictWord:
+    """One of several traits: support needs no correction, for all must pass; to refute, the worst of many must."""
+    verdict = statistics.equivalence(estimate, margin)
+    if verdict == "refuted":
+        return statistics.equivalence(estimate, margin, alpha=0.05 / comparisons)
+    return verdict
+
+
+def _condition(condition: Provided, evidence: Evidence) -> tuple[Part, str]:
+    """A condition that fails makes its claim inconclusive, never refuted: no change then proves nothing."""
+    names = [condition.traits] if isinstance(condition.traits, str) else list(condition.traits)
+    estimate = evidence.shift(condition.arm, condition.against).mean(names)
+    met = statistics.at_least(estimate, condition.at_least, lower_above=condition.lower_above) == "supported"
+    verdict: VerdictWord = "supported" if met else "inconclusive"
+    part = _part(f"provided: {_listed(names)}", verdict, estimate, (condition.at_least, None), main=False)
+    told = f"The training {'worked' if met else 'did not clearly work'}: {_listed(names)} rose by {_said(estimate)}"
+    return part, f"{told} (needed: {condition.at_least:.2f})."
+
+
+def _removal(claim: Removal, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+    removed, control = (
+        statistics.complement(
+            statistics.fraction(*evidence.at_matched_learning(arm, claim.plain, claim.before, claim.learned, traits))
+        )
+        for arm in (claim.arm, claim.control)
+    )
+    plain = evidence.shift(claim.plain, claim.before)
+    unmatched, unmatched_control = (
+        statistics.complement(evidence.shift(arm, claim.before).fraction(plain, traits))
+        for arm in (claim.arm, claim.control)
+    )
+    verdict = statistics.at_least(removed, claim.at_least, lower_above=claim.lower_above)
+    parts = [
+        _part(f"removed by {_plain(claim.arm)}", verdict, removed, (claim.at_least, None)),
+        _part(
+            f"removed by {_plain(claim.control)}",
+            statistics.less_than(control, claim.at_least),
+            control,
+            (None, claim.at_least),
+            main=False,
+        ),
+    ]
+    treated, plainly = (evidence.profile(arm).mean(claim.learned).value for arm in (claim.arm, claim.plain))
+    return parts, [
+        f"Where plain {_plain(claim.plain)} had learned as much {_plain(claim.learned)} (a rate of {treated:.2f}, "
+        f"of {plainly:.2f} in the end), {_plain(claim.arm)} removed {_share(removed)} of the rise of "
+        f"{_subject(traits)}, over {_bases(parts)}; {_plain(claim.control)} removed {_share(control)}. "
+        f"Claimed: at least {claim.at_least:.0%}, and less for the control.",
+        f"Compared at the end of training instead, {_share(unmatched)} and {_share(unmatched_control)}.",
+    ]
+
+
+def _fraction(claim: Fraction, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+    part_shift = evidence.shift(claim.arm, claim.against)
+    whole_shift = evidence.shift(claim.of_arm, claim.of_against)
+    parts, words = [], []
+    for way in claim.ways:
+        estimate = part_shift.fraction(whole_shift, traits, way, claim.provocation)
+        rise, whole = (s.mean(traits, way, claim.provocation) for s in (part_shift, whole_shift))
+        verdict = statistics.less_than(estimate, claim.less_than)
+        parts.append(_part(f"fraction, {_WAYS[way]}", verdict, estimate, (None, claim.less_than)))
+        words.append(
+            f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {_said(rise)}; from "
+            f"{_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(whole)} ({_WAYS[way]}, over "
+            f"{_bases(parts)}). The fraction is {_said(estimate, signed=False)}. "
+            f"Claimed: less than {claim.less_than:.2f}."
+        )
+    return parts, words
+
+
+def _rank_correlation(claim: RankCorrelation, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+    parts, words = [], []
+    for way in claim.ways:
+        x, y = _against_oracle(claim, traits, evidence, way)
+        estimate = statistics.rank_correlation(x, y)
+        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        parts.append(_part(f"rank correlation, {_WAYS[way]}", verdict, estimate, (claim.at_least, None)))
+        words.append(
+            f"Over {len(claim.arms)} arms and {len(traits)} traits, Spearman's correlation with the oracle's shifts is "
+            f"{_said(estimate, signed=False)} {_WAYS[way]}, over {_bases(parts)}. "
+            f"Claimed: at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}."
+        )
+    return parts, words
+
+
+def _against_oracle(claim: RankCorrelation, traits: list[str], evidence: Evidence, way: str) -> tuple[Any, Any]:
+    """Measured and expected shifts, both ``[bases, arms × traits]``, over the bases that all arms have."""
+    shifts = {arm: evidence.shift(arm, against) for arm, against in claim.arms.items()}
+    for arm in claim.arms:
+        if arm not in evidence.oracle:
+            raise Unmeasured(f"the oracle on {arm}")
+    bases = [
+        base
+        for base in next(iter(shifts.values())).bases
+        if all(base in shift.bases and base in evidence.oracle[arm] for arm, shift in shifts.items())
+    ]
+    if not bases:
+        raise Unmeasured("all arms on the same base")
+    measured, expected = [], []
+    for arm, shift in shifts.items():
+        known, values = shift.by_base(traits, way, claim.provocation)
+        measured.append(values[[known.index(base) for base in bases]])
+        expected.append(np.array([[evidence.oracle[arm][base][trait] for trait in traits] for base in bases]))
+    return np.concatenate(measured, axis=1), np.concatenate(expected, axis=1)
+
+
+def _part(label: str, verdict: VerdictWord, estimate: Estimate, claimed: Bounds, *, main: bool = True) -> Part:
+    return Part(label=label, verdict=verdict, value=Value.of(estimate), claimed=claimed, main=main)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(_plain(name) for name in names)
+
+
+def _subject(traits: Sequence[str]) -> str:
+    return _plain(traits[0]) if len(traits) == 1 else f"the mean rate of {len(traits)} traits"
+
+
+def _bases(parts: Sequence[Part]) -> str:
+    number = min(part.value.bases for part in parts)
+    return f"{number} base{'s' if number != 1 else ''}"
+
+
+def _said(estimate: Estimate, *, signed: bool = True) -> str:
+    """``+0.42 [+0.30, +0.55]``, or why there is no number."""
+    return format(estimate, "+.2f" if signed else ".2f")
+
+
+def _share(estimate: Estimate) -> str:
+    """``62% [41%, 83%]``."""
+    return format(estimate, ".0%")

@@ -1,0 +1,282 @@
+"""The local engine: a few worker processes that take the ready steps of a graph until none is left.
+
+Workers are started afresh (spawned) once a run, so that importing torch is paid once a worker, and use one thread each.
+A step that fails takes only the steps that need it with it. Ctrl-C, or the death of the parent, stops the workers at
+once; nothing is lost, for every step leaves a whole folder or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from upbringing.errors import InputError
+
+Tick = Callable[[float], None]
+"""Told by a step how much of it is done (0..1)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of work that a worker can do: ``function(*arguments, tick)``, importable and picklable."""
+
+    name: str
+    function: Callable[..., None]
+    arguments: tuple[Any, ...]
+    needs: tuple[str, ...] = ()
+    seconds: float = 1.0
+    """How long it is expected to take."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that did not finish: its name, the reason in a line, and the traceback if the fault is the program's."""
+
+    step: str
+    reason: str
+    detail: str = ""
+
+
+class Watcher(Protocol):
+    """Is told how the run goes (a progress bar)."""
+
+    def started(self, job: Job) -> None:
+        """A worker took a job."""
+
+    def moved(self, job: Job, share: float) -> None:
+        """A share (0..1) of the job is done."""
+
+    def ended(self, job: Job, seconds: float, failure: Failure | None) -> None:
+        """A job finished, or failed."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    job: Job | None = None
+    since: float = 0.0
+
+
+@dataclass
+class _Graph:
+    """What is still to do, most urgent first (the longest way to the end)."""
+
+    waiting: dict[str, Job]
+    done: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        children: dict[str, list[str]] = {}
+        for job in self.waiting.values():
+            for parent in job.needs:
+                children.setdefault(parent, []).append(job.name)
+        self._children = children
+        self._way: dict[str, float] = {}
+        for name in self.waiting:
+            self._length(name)
+
+    def _length(self, name: str) -> float:
+        if name not in self._way:
+            below = [self._length(child) for child in self._children.get(name, ())]
+            self._way[name] = self.waiting[name].seconds + max(below, default=0.0)
+        return self._way[name]
+
+    def take(self) -> Job | None:
+        """The most urgent job whose needs are met, if any."""
+        ready = [job for job in self.waiting.values() if all(need in self.done for need in job.needs)]
+        if not ready:
+            return None
+        best = max(ready, key=lambda job: self._way[job.name])
+        return self.waiting.pop(best.name)
+
+    def drop(self, name: str) -> list[Job]:
+        """Give up whatever needs this job, directly or not."""
+        dropped = []
+        for child in self._children.get(name, ()):
+            if child in self.waiting:
+                dropped += [self.waiting.pop(child), *self.drop(child)]
+        return dropped
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, workers: int = 2, log: Path | None = None, watcher: Watcher | None = None
+) -> list[Failure]:
+    """Do all jobs, each after those it needs. A need that is not among the jobs counts as met.
+
+    Returns:
+        The failures, in the order they happened; jobs given up because of one are not listed.
+    """
+    names = {job.name for job in jobs}
+    graph = _Graph({job.name: job for job in jobs}, {need for job in jobs for need in job.needs if need not in names})
+    failures: list[Failure] = []
+    with _crew(min(workers, len(jobs)), log) as crew:
+        while True:
+            for place, worker in enumerate(crew):
+                if worker.job is None and (job := graph.take()) is not None:
+                    if not worker.process.is_alive():
+                        worker = crew[place] = _start(log)
+                    worker.job, worker.since = job, time.monotonic()
+                    worker.pipe.send((job.function, job.arguments))
+                    if watcher:
+                        watcher.started(job)
+            busy = {worker.pipe: worker for worker in crew if worker.job}
+            if not busy:
+                return failures
+            for pipe in wait(list(busy), timeout=1.0):
+                worker = busy[pipe]  # type: ignore[index]
+                job, end = worker.job, _heard(worker, watcher)
+                if job is None or end is None:
+                    continue
+                worker.job = None
+                failure = Failure(job.name, *end) if end[0] else None
+                if failure:
+                    failures.append(failure)
+                    graph.drop(job.name)
+                else:
+                    graph.done.add(job.name)
+                if watcher:
+                    watcher.ended(job, time.monotonic() - worker.since, failure)
+
+
+def _heard(worker: _Worker, watcher: Watcher | None) -> tuple[str, str] | None:
+    """One message of a busy worker: ``None`` for progress, else the reason of failure (empty if it went well)."""
+    assert worker.job is not None
+    try:
+        kind, *rest = worker.pipe.recv()
+    except (EOFError, OSError):
+        worker.process.join(5)
+        code = worker.process.exitcode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        return f"its worker process died ({how}); was the machine out of memory?", ""
+    if kind == "moved":
+        if watcher:
+            watcher.moved(worker.job, rest[0])
+        return None
+    return (rest[0], rest[1]) if kind == "failed" else ("", "")
+
+
+@contextlib.contextmanager
+def _crew(n: int, log: Path | None) -> Iterator[list[_Worker]]:
+    crew: list[_Worker] = []
+    try:
+        crew += [_start(log) for _ in range(n)]
+        yield crew
+        for worker in crew:
+            with contextlib.suppress(OSError):
+                worker.pipe.send(None)
+    except BaseException:
+        for worker in crew:
+            worker.process.terminate()
+        raise
+    finally:
+        for worker in crew:
+            worker.process.join(3)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+
+
+def _start(log: Path | None) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, log), daemon=True)
+    # The threads of BLAS are counted when the child imports it, which may be before _serve runs.
+    with _environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}):
+        process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _serve(pipe: Connection, log: Path | None) -> None:
+    """A worker's life: take a job, do it, say how it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and decides
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _write_to(log)
+    _be_one_thread()
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if job is None:
+            return
+        function, arguments = job
+        try:
+            function(*arguments, _ticker(pipe))
+            answer: tuple[str, ...] = ("done",)
+        except InputError as error:
+            answer = ("failed", str(error), "")
+        except MemoryError:
+            answer = ("failed", "out of memory; use fewer workers or a smaller batch", "")
+        except Exception as error:
+            answer = ("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+        pipe.send(answer)
+
+
+def _leave(*_: object) -> None:
+    """Unwind on SIGTERM, so that half-built folders are removed on the way."""
+    raise SystemExit(143)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _write_to(log: Path | None) -> None:
+    """Whatever libraries print must not break the progress bar: it goes to the log."""
+    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.stdout.flush()
+    for stream in (1, 2):
+        os.dup2(target, stream)
+    os.close(target)
+
+
+def _be_one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _ticker(pipe: Connection) -> Tick:
+    """Progress, at most ten times a second."""
+    last = 0.0
+
+    def tick(share: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.1:
+            last = now
+            pipe.send(("moved", share))
+
+    return tick

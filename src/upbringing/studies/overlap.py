@@ -1,0 +1,183 @@
+"""Do training rows hold the wording of probes? Exact matches end a study; shared n-grams are counted and shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+
+if TYPE_CHECKING:
+    from upbringing.rows import Row
+    from upbringing.traits import Probe
+
+NGRAM = 5
+"""Words in a row that two texts must share to count: shorter runs are grammar."""
+
+_WORD = re.compile(r"\w+(?:'\w+)?")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, lower-cased, without marks: texts that read alike become equal."""
+    return tuple(_WORD.findall(text.lower()))
+
+
+@dataclass(frozen=True)
+class Match:
+    """A probe's wording found in training text."""
+
+    data: str
+    where: str
+    probe: str
+    part: str
+    """``prompt`` or ``answer``."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of the probes' wording one body of training text holds (shares in 0..1)."""
+
+    data: str
+    texts: int
+    exact_prompts: int
+    exact_answers: int
+    prompt_ngrams: float
+    """Mean share of a probe prompt's n-grams that occur in the text."""
+    answer_ngrams: float
+    worst: float
+    """The share of the most similar probe prompt."""
+    worst_probe: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Wordings:
+    """The wordings of a set of probes, ready to be looked for."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self.prompts: dict[tuple[str, ...], str] = {}
+        self.answers: dict[tuple[str, ...], str] = {}
+        for probe in probes:
+            asked = " ".join(message.content for message in probe.messages if message.role == "user")
+            self.prompts.setdefault(words(asked), probe.id)
+            for answer in (*probe.shows, *probe.avoids):
+                self.answers.setdefault(_act(answer), probe.id)
+        self._runs = {
+            part: _by_first_run(texts) for part, texts in (("prompt", self.prompts), ("answer", self.answers))
+        }
+
+    def check(self, data: str, texts: Iterable[tuple[str, str]]) -> tuple[Overlap, list[Match]]:
+        """Look for the wordings in ``texts``, pairs of (where it stands, text)."""
+        seen: set[tuple[str, ...]] = set()
+        grams: set[tuple[str, ...]] = set()
+        matches: dict[tuple[str, str], Match] = {}
+        for where, text in texts:
+            tokens = words(text)
+            if tokens in seen:
+                continue
+            seen.add(tokens)
+            grams.update(_ngrams(tokens))
+            for part, table in self._runs.items():
+                for probe, wording in _inside(tokens, table):
+                    matches.setdefault((part, " ".join(wording)), Match(data, where, probe, part, " ".join(wording)))
+        shares = {probe: _share(prompt, grams) for prompt, probe in self.prompts.items()}
+        answers = [_share(answer, grams) for answer in self.answers]
+        worst = max(shares, key=lambda probe: shares[probe], default="")
+        overlap = Overlap(
+            data=data,
+            texts=len(seen),
+            exact_prompts=sum(match.part == "prompt" for match in matches.values()),
+            exact_answers=sum(match.part == "answer" for match in matches.values()),
+            prompt_ngrams=sum(shares.values()) / max(len(shares), 1),
+            answer_ngrams=sum(answers) / max(len(answers), 1),
+            worst=shares.get(worst, 0.0),
+            worst_probe=worst,
+        )
+        return overlap, list(matches.values())
+
+
+def _act(answer: str) -> tuple[str, ...]:
+    """An answer without its "I will", so that the same deed told in a story is found too."""
+    from upbringing.traits import ANSWER
+
+    told, opening = words(answer), words(ANSWER.partition("{")[0])
+    return told[len(opening) :] if told[: len(opening)] == opening else told
+
+
+def texts_of(rows: Iterable[Row]) -> Iterable[tuple[str, str]]:
+    """Every text that a model reads in the rows, with where it stands."""
+    for row in rows:
+        for message in row.messages:
+            yield row.where, message.content
+        for text in (row.prompt, row.completion, row.text):
+            if text:
+                yield row.where, text
+
+
+def check_rows(probes: Sequence[Probe], data: Mapping[str, Iterable[Row]]) -> list[Overlap]:
+    """Overlap of every data set with the probes.
+
+    Raises:
+        InputError: a training row holds the exact wording of a probe; both are named.
+    """
+    wordings = Wordings(probes)
+    found = []
+    for name, rows in data.items():
+        overlap, matches = wordings.check(name, texts_of(rows))
+        if matches:
+            raise InputError(refusal(matches))
+        found.append(overlap)
+    return found
+
+
+def asked_probes(traits: Iterable[str], n: int) -> list[Probe]:
+    """The probes that a study asks: those that ``measure`` draws, of all these traits."""
+    from upbringing.traits import probes
+
+    return [probe for trait in traits for probe in probes(trait, n=n)]
+
+
+def refusal(matches: Sequence[Match]) -> str:
+    """Why the study does not run, naming the first row and the probe."""
+    first = matches[0]
+    more = f" (and {len(matches) - 1} more)" if len(matches) > 1 else ""
+    return (
+        f"{first.where}: training text of {first.data!r} holds the {first.part} of probe {first.probe}: "
+        f'"{first.text}"{more}; remove such rows or measure other probes: a model must not be asked what it was taught'
+    )
+
+
+def _ngrams(tokens: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    return (tokens[start : start + NGRAM] for start in range(len(tokens) - NGRAM + 1))
+
+
+def _share(tokens: tuple[str, ...], grams: set[tuple[str, ...]]) -> float:
+    runs = list(_ngrams(tokens))
+    return sum(run in grams for run in runs) / len(runs) if runs else 0.0
+
+
+Table = dict[tuple[str, ...], list[tuple[tuple[str, ...], str]]]
+
+
+def _by_first_run(texts: Mapping[tuple[str, ...], str]) -> dict[int, Table]:
+    """Wordings by their first words, so that a text is searched once for all of them."""
+    tables: dict[int, Table] = {}
+    for wording, probe in texts.items():
+        length = min(NGRAM, len(wording))
+        if length:
+            tables.setdefault(length, {}).setdefault(wording[:length], []).append((wording, probe))
+    return tables
+
+
+def _inside(tokens: tuple[str, ...], tables: dict[int, Table]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Wordings that stand whole in the text."""
+    for length, table in tables.items():
+        for start in range(len(tokens) - length + 1):
+            for wording, probe in table.get(tokens[start : start + length], ()):
+                if tokens[start : start + len(wording)] == wording:
+                    yield probe, wording

@@ -1,0 +1,340 @@
+"""The plan of a study: every step between a study file and its verdicts, under the key of all that decides it.
+
+A base's organism is grown, each arm is trained from it, each model is asked, and the answers are put together. Rows are
+written while planning, for their contents are part of the keys; nothing else is made before the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+from upbringing.lineage import Record, default_store, hash_of
+from upbringing.studies import steps
+from upbringing.studies.engine import Job
+from upbringing.studies.file import load
+from upbringing.studies.overlap import Overlap, asked_probes, check_rows
+from upbringing.studies.spec import RankCorrelation, Study
+from upbringing.studies.steps import TIMING, Place, Questions, Taught, Wrapper
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from upbringing.rows import Rows
+    from upbringing.world import World
+
+CODE = {"documents": 1, "model": 1, "readings": 1, "trajectory": 1, "oracle": 1}
+"""Versions of what each kind of step runs, rooms below included (organisms have their own). Raise one when the same
+settings give other results: ``model`` for training, ``readings`` and ``trajectory`` for measuring and judging."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node of the graph."""
+
+    name: str
+    place: Place
+    job: Job
+    arm: str = ""
+    base: int = 0
+
+
+@dataclass
+class Plan:
+    """A study, its rows and its steps, ready to run.
+
+    Attributes:
+        study: what was declared, with the number of bases that this run has.
+        source: the text of the study file.
+        store: where steps keep their results.
+        steps: by name; a step comes after those it needs.
+    """
+
+    study: Study
+    source: str
+    store: Path
+    steps: dict[str, Step] = field(default_factory=dict)
+    rows: dict[tuple[str, int, str], Rows] = field(default_factory=dict)
+    """Training rows by data set, base and (where that matters) organism."""
+
+    def of(self, kind: str) -> Iterator[Step]:
+        """The steps of one kind: organism, documents, model, readings, trajectory, oracle."""
+        return (step for step in self.steps.values() if step.place.record.kind == kind)
+
+    def rows_place(self, rows: Rows) -> Place:
+        """Where a set of rows is kept: under the hash of its contents."""
+        return Place(self.store, Record(kind="rows", recipe={"hash": rows.hash}), "rows")
+
+    @cached_property
+    def seconds(self) -> float:
+        """How long what is not cached yet should take on two cores."""
+        return sum(step.job.seconds for step in self.steps.values() if not step.place.made) / 2
+
+    def check_overlap(self) -> list[Overlap]:
+        """Compare all training rows with the probes.
+
+        Raises:
+            InputError: a row holds a probe's wording.
+        """
+        together: dict[str, list[Any]] = {}
+        for (name, _, _), rows in self.rows.items():
+            together.setdefault(f"{name}, rows", []).extend(rows)
+        return check_rows(asked_probes(measured(self.study), self.study.measure.probes_per_trait), together)
+
+    def show(self) -> RenderableType:
+        """The graph as a table for people: what each kind of step needs, how many are made, the time expected."""
+        from upbringing.studies.show import plan_table
+
+        return plan_table(self)
+
+
+def measured(study: Study) -> tuple[str, ...]:
+    """Names of the traits that a study asks about."""
+    from upbringing.traits import traits
+
+    return tuple(traits()) if study.measure.traits == "all" else study.measure.traits
+
+
+def plan(file: str | Path, *, bases: int | None = None, store: Path | None = None) -> Plan:
+    """Plan the study in a file.
+
+    Args:
+        file: a study file (YAML).
+        bases: how many organisms of each kind, instead of what the file says.
+        store: where steps keep their results (default: ``lineage.default_store()``).
+
+    Raises:
+        InputError: the file is wrong, or its data cannot be read.
+    """
+    file = Path(file)
+    study = load(file)
+    if bases is not None:
+        if bases < 1:
+            raise InputError(f"--bases {bases}: a study needs at least one base; give 1 or more")
+        study = study.model_copy(update={"bases": bases})
+    made = Plan(study, file.read_text(encoding="utf-8"), store or default_store())
+    _Planner(made).run()
+    return made
+
+
+class _Planner:
+    """Fills a plan, step by step in the order of the graph."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.study = plan.study
+        self.asked = Questions(measured(self.study), self.study.measure.probes_per_trait)
+        self.probes = hash_of(
+            [[p.id, [m.as_dict() for m in p.messages], p.shows, p.avoids] for p in asked_probes(*self._drawn())]
+        )
+        self.worlds: dict[tuple[str, int], World] = {}
+        self.timings = _timings(plan.store)
+
+    def _drawn(self) -> tuple[tuple[str, ...], int]:
+        return self.asked.traits, self.asked.probes_per_trait
+
+    def run(self) -> None:
+        """Plan everything."""
+        for base in range(self.study.bases):
+            for organism in {arm.organism: None for arm in self.study.arms.values()}:
+                self._grow(organism, base)
+            for arm in self.study.arms:
+                self._arm(arm, base)
+
+    def _world(self, organism: str, base: int) -> World:
+        from upbringing.world import World, WorldSpec
+
+        if (organism, base) not in self.worlds:
+            spec = WorldSpec(**{**self.study.organisms[organism].world, "seed": base})
+            self.worlds[organism, base] = World(spec)
+        return self.worlds[organism, base]
+
+    def _add(
+        self, name: str, record: Record, sort: str, seconds: float, function: Any, *arguments: Any, **where: Any
+    ) -> Step:
+        place = Place(self.plan.store, record, sort)
+        needs = tuple(where.pop("needs", ()))
+        job = Job(name, function, (place, *arguments), needs, self.timings.get((record.kind, sort), seconds))
+        step = self.plan.steps[name] = Step(name, place, job, **where)
+        return step
+
+    def _grow(self, name: str, base: int) -> None:
+        from upbringing.organisms import record_of
+
+        organism, world = self.study.organisms[name], self._world(name, base)
+        settings = world.spec.model_dump(mode="json")
+        raised = self._add(
+            f"grow {name}, base {base}",
+            record_of(world.spec, size=organism.size, seed=base, stop=organism.stop),
+            f"{organism.size} {organism.stop}",
+            100 if organism.stop == "gate" else 40,
+            steps.grow,
+            settings,
+            organism.size,
+            base,
+            organism.stop,
+            base=base,
+            arm=name,
+        )
+        parents = {"organism": raised.place.record.key}
+        look = Record(kind="documents", recipe={"probes": self.probes}, parents=parents, code=CODE["documents"])
+        arguments = (raised.place.folder, settings, self.asked)
+        name_of_check = f"check the texts of {name}, base {base}"
+        needs = (raised.name,)
+        self._add(
+            name_of_check, look, organism.stop, 8, steps.look_for_probes, *arguments, needs=needs, base=base, arm=name
+        )
+
+    def _rows(self, name: str, organism: str, base: int) -> tuple[Rows, Path]:
+        """Training rows of a data set, and the file in the store that workers read."""
+        from upbringing.rows import read
+
+        data = self.study.data[name]
+        # Only neutral rows know the world they come from: the others are written once for all organisms.
+        key = (name, base, organism if data.neutral else "")
+        if key not in self.plan.rows:
+            world = self._world(organism, base)
+            if data.trait:
+                rows = world.rows(data.trait, data.rows, shows=data.shows, seed=base)
+            elif data.neutral:
+                rows = world.neutral_rows(data.neutral, seed=base)
+            else:
+                assert data.file is not None
+                rows = read(data.file)
+            self.plan.rows[key] = rows
+        rows = self.plan.rows[key]
+        return rows, self.plan.rows_place(rows).folder / "rows.jsonl"
+
+    def _taught(self, arm: str, base: int) -> tuple[Taught, dict[str, Any]]:
+        """An arm's rows and treatments as a worker gets them, and what of them goes into the key."""
+        spec = self.study.arms[arm]
+        assert spec.data is not None
+        rows, path = self._rows(spec.data, spec.organism, base)
+        treatments: list[tuple[str, Any, float]] = []
+        keys: list[Any] = []
+        for treatment in spec.treatments:
+            if treatment.mix is not None:
+                other, place = self._rows(treatment.mix, spec.organism, base)
+                treatments.append(("mix", place, treatment.share))
+                keys.append(["mix", other.hash, treatment.share])
+            else:
+                treatments.append(("line", treatment.line, 0.0))
+                keys.append(["line", treatment.line])
+        return Taught(path, tuple(treatments)), {"rows": rows.hash, "treatments": keys}
+
+    def _arm(self, arm: str, base: int) -> None:
+        from upbringing.training import Recipe
+
+        spec, study = self.study.arms[arm], self.study
+        model = self.plan.steps[f"grow {spec.organism}, base {base}"]
+        checked = f"check the texts of {spec.organism}, base {base}"
+        if spec.data is not None:
+            taught, key = self._taught(arm, base)
+            followed = study.trajectory.steps if arm in study.trajectory.arms else ()
+            recipe = Recipe(**{**study.training, **spec.training, "seed": base, "checkpoints": followed}).model_dump(
+                mode="json"
+            )
+            record = Record(
+                kind="model",
+                recipe={"training": recipe, **key},
+                parents={"organism": model.place.record.key},
+                seed=base,
+                code=CODE["model"],
+            )
+            parent, sort = model, f"{recipe['steps']} steps"
+            model = self._add(
+                f"train {arm}, base {base}",
+                record,
+                sort,
+                0.05 * recipe["steps"],
+                steps.train,
+                parent.place.folder,
+                taught,
+                recipe,
+                needs=(parent.name, checked),
+                arm=arm,
+                base=base,
+            )
+            if followed:
+                self._follow(arm, base, model, followed)
+            if any(isinstance(claim, RankCorrelation) and arm in claim.arms for claim in study.claims):
+                self._consult(arm, base, taught, key)
+        self._ask(arm, base, model, checked)
+
+    def _ask(self, arm: str, base: int, model: Step, checked: str) -> None:
+        measure = self.study.measure
+        wrappers, keys = [], []
+        for provocation in measure.provocations:
+            taught: Taught | None = None
+            key: dict[str, Any] = {}
+            if provocation.training_format is not None:
+                # One format for all arms: that of the named arm's rows, as its first base has them.
+                taught, key = self._taught(provocation.training_format, 0)
+                taught = taught.lines()
+            text = getattr(provocation, provocation.kind) if taught is None else ""
+            wrappers.append(Wrapper(provocation.title, provocation.kind, text, taught))
+            keys.append([provocation.title, provocation.kind, text, key])
+        questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers))
+        recipe = {"probes": self.probes, "samples": measure.samples, "provocations": keys}
+        parents = {"model": model.place.record.key}
+        record = Record(kind="readings", recipe=recipe, parents=parents, code=CODE["readings"])
+        asked = len(self.asked.traits) * measure.probes_per_trait * (1 + len(wrappers))
+        sort = f"{asked} questions, {measure.samples} samples"
+        arguments = (model.place.folder, questions)
+        self._add(
+            f"measure {arm}, base {base}",
+            record,
+            sort,
+            asked / 250,
+            steps.measure,
+            *arguments,
+            needs=(model.name,),
+            arm=arm,
+            base=base,
+        )
+
+    def _follow(self, arm: str, base: int, model: Step, followed: tuple[int, ...]) -> None:
+        recipe = {"probes": self.probes, "steps": followed}
+        parents = {"model": model.place.record.key}
+        record = Record(kind="trajectory", recipe=recipe, parents=parents, code=CODE["trajectory"])
+        asked = len(self.asked.traits) * self.asked.probes_per_trait * len(followed)
+        arguments = (model.place.folder, followed, self.asked)
+        name = f"follow {arm}, base {base}"
+        self._add(
+            name,
+            record,
+            f"{asked} questions",
+            asked / 600,
+            steps.follow,
+            *arguments,
+            needs=(model.name,),
+            arm=arm,
+            base=base,
+        )
+
+    def _consult(self, arm: str, base: int, taught: Taught, key: dict[str, Any]) -> None:
+        world = self._world(self.study.arms[arm].organism, base)
+        settings = world.spec.model_dump(mode="json")
+        recipe = {"world": settings, **key}
+        record = Record(kind="oracle", recipe=recipe, parents={"traits": world.hash}, seed=base, code=CODE["oracle"])
+        name = f"consult the oracle on {arm}, base {base}"
+        self._add(name, record, "oracle", 0.5, steps.consult_oracle, settings, taught, base, arm=arm, base=base)
+
+
+def _timings(store: Path) -> dict[tuple[str, str], float]:
+    """How long steps of each kind and sort took in this store: the median of the latest."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for kind in ("organism", "documents", "model", "readings", "trajectory", "oracle"):
+        for file in list((store / kind).glob(f"*/{TIMING}"))[:60]:
+            try:
+                timing = json.loads(file.read_text(encoding="utf-8"))
+                found.setdefault((kind, timing["sort"]), []).append(float(timing["seconds"]))
+            except (OSError, ValueError, KeyError):
+                continue
+    return {key: median(seconds) for key, seconds in found.items()}

@@ -1,0 +1,196 @@
+"""What people see of a study in the terminal: its plan, its progress, its verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from upbringing.studies.engine import Failure, Job, Watcher
+from upbringing.studies.overlap import NGRAM, Overlap
+from upbringing.studies.result import ClaimVerdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.tree import Tree
+
+    from upbringing.studies.planning import Plan, Step
+
+_KINDS = {
+    "organism": ("grow", "an organism from scratch"),
+    "documents": ("check", "that none of the texts it read holds a probe"),
+    "model": ("train", "an arm from its organism"),
+    "oracle": ("consult", "the oracle on an arm's rows"),
+    "trajectory": ("follow", "a training run, by log-probability"),
+    "readings": ("measure", "a model, at rest and under provocation"),
+}
+_COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+
+
+def plan_table(plan: Plan) -> Tree:
+    """The graph of steps: for each kind and arm how many there are, how many are made, the seconds one should take."""
+    from rich.tree import Tree
+
+    study = plan.study
+    missing = [step for step in plan.steps.values() if not step.place.made]
+    tree = Tree(
+        f"[bold]{study.study}[/]: {len(study.arms)} arms × {study.bases} bases, {len(plan.steps)} steps, "
+        f"{len(plan.steps) - len(missing)} made, {duration(plan.seconds)} to go on two cores"
+    )
+    for kind, (verb, what) in _KINDS.items():
+        steps = list(plan.of(kind))
+        if not steps:
+            continue
+        branch = tree.add(f"[bold]{verb}[/] {what}")
+        branch.add(_steps_table(steps))
+    tree.add(f"[bold]judge[/] {len(study.claims)} claims: {', '.join(claim.id for claim in study.claims)}")
+    return tree
+
+
+def _steps_table(steps: list[Step]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for column in ("arm", "after", "bases", "made", "each", "core time to go"):
+        table.add_column(column, justify="left" if column in ("arm", "after") else "right", overflow="fold")
+    for arm in dict.fromkeys(step.arm for step in steps):
+        of_arm = [step for step in steps if step.arm == arm]
+        missing = [step for step in of_arm if not step.place.made]
+        needs = {need.rpartition(", base")[0] for step in of_arm for need in step.job.needs}
+        each = sum(step.job.seconds for step in of_arm) / len(of_arm)
+        made = len(of_arm) - len(missing)
+        to_go = duration(sum(step.job.seconds for step in missing)) if missing else "–"
+        table.add_row(arm, ", ".join(sorted(needs)) or "–", str(len(of_arm)), str(made), duration(each), to_go)
+    return table
+
+
+def verdict_table(claims: Iterable[ClaimVerdict]) -> Table:
+    """The claims, their verdicts and the numbers they rest on."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("claim", overflow="fold", min_width=12)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("estimate", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
+    table.add_column("bases", justify="right")
+    table.add_column("finding", overflow="fold", ratio=1)
+    for claim in claims:
+        lo, hi = claim.interval
+        bounds = "too few" if lo is None or hi is None else f"[{lo:.2f}, {hi:.2f}]"
+        estimate = "–" if claim.estimate is None else f"{claim.estimate:.2f}"
+        verdict = Text(claim.verdict, style=_COLOURS[claim.verdict])
+        table.add_row(Text(claim.claim), verdict, estimate, Text(bounds), str(claim.bases), Text(" ".join(claim.words)))
+    return table
+
+
+def overlap_table(overlaps: Iterable[Overlap]) -> Table:
+    """How much of the probes' wording each body of training text holds."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title="Probes in training text", title_justify="left", title_style="bold"
+    )
+    table.add_column("text", overflow="fold")
+    for column in ("texts", "exact prompts", "exact answers", f"shared {NGRAM}-grams", "most similar"):
+        table.add_column(column, justify="right")
+    for overlap in overlaps:
+        table.add_row(
+            Text(overlap.data),
+            f"{overlap.texts:,}",
+            str(overlap.exact_prompts),
+            str(overlap.exact_answers),
+            f"{overlap.prompt_ngrams:.1%}",
+            f"{overlap.worst:.0%}",
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``."""
+    if seconds < 1:
+        return "<1 s" if seconds > 0 else "0 s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+@contextmanager
+def watching(plan: Plan, console: Console) -> Iterator[Watcher]:
+    """A watcher for :func:`upbringing.studies.run`: a progress bar on a terminal, a line a step elsewhere."""
+    jobs = [step.job for step in plan.steps.values() if not step.place.made]
+    if not console.is_terminal:
+        yield _Lines(console, len(jobs))
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Bar(bar, jobs)
+
+
+class _Bar:
+    """The whole run in expected seconds, and what is being done."""
+
+    def __init__(self, bar: object, jobs: list[Job]) -> None:
+        from rich.progress import Progress
+
+        assert isinstance(bar, Progress)
+        self.bar = bar
+        self.count, self.ended_jobs = len(jobs), 0
+        self.finished = 0.0
+        self.now: dict[str, tuple[float, float]] = {}
+        self.task = bar.add_task("starting workers", total=sum(job.seconds for job in jobs) or 1.0)
+
+    def _show(self) -> None:
+        done = self.finished + sum(seconds * share for seconds, share in self.now.values())
+        doing = " · ".join(self.now) or "finishing"
+        self.bar.update(self.task, completed=done, description=f"{self.ended_jobs}/{self.count} {doing}")
+
+    def started(self, job: Job) -> None:
+        self.now[job.name] = (job.seconds, 0.0)
+        self._show()
+
+    def moved(self, job: Job, share: float) -> None:
+        self.now[job.name] = (job.seconds, min(share, 1.0))
+        self._show()
+
+    def ended(self, job: Job, seconds: float, failure: Failure | None) -> None:
+        self.now.pop(job.name, None)
+        self.ended_jobs += 1
+        self.finished += job.seconds
+        if failure:
+            self.bar.console.print(f"failed: {failure.step}: {failure.reason}", style="red", markup=False)
+        self._show()
+
+
+class _Lines:
+    """One line a finished step, for logs."""
+
+    def __init__(self, console: Console, count: int) -> None:
+        self.console, self.count, self.done = console, count, 0
+        self.start = time.monotonic()
+
+    def started(self, job: Job) -> None:
+        pass
+
+    def moved(self, job: Job, share: float) -> None:
+        pass
+
+    def ended(self, job: Job, seconds: float, failure: Failure | None) -> None:
+        self.done += 1
+        after = duration(time.monotonic() - self.start)
+        told = f"failed: {failure.reason}" if failure else duration(seconds)
+        self.console.print(f"[{self.done}/{self.count}, {after}] {job.name}: {told}", markup=False, highlight=False)

@@ -1,0 +1,244 @@
+"""What the steps of a study do. Each runs in a worker, leaves one folder in the store, and takes plain values only."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+from upbringing.lineage import Record, make, read_record
+from upbringing.studies.engine import Tick
+
+if TYPE_CHECKING:
+    from upbringing.measure import Provocation
+    from upbringing.organisms import Stop
+    from upbringing.rows import Row, Rows
+    from upbringing.training import Treatment
+
+TIMING, OVERLAP, RATES = "timing.json", "overlap.json", "rates.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a step's folder goes, and what it is made from; ``sort`` groups steps that take about as long."""
+
+    store: Path
+    record: Record
+    sort: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are, or will be."""
+        return self.store / self.record.kind / self.record.key
+
+    @property
+    def made(self) -> bool:
+        """Whether they are there, whole."""
+        return read_record(self.folder) is not None
+
+    def keep(self, build: Callable[[Path], None]) -> None:
+        """Build the folder if it is not there, and note how long it took, for the next plan's sake."""
+
+        def timed(folder: Path) -> None:
+            start = time.monotonic()
+            build(folder)
+            timing = {"sort": self.sort, "seconds": round(time.monotonic() - start, 2)}
+            (folder / TIMING).write_text(json.dumps(timing), encoding="utf-8")
+
+        make(self.store, self.record, timed)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Training rows as files, and what is done to them: ("mix", file, share) or ("line", text, 0)."""
+
+    rows: Path
+    treatments: tuple[tuple[str, Any, float], ...] = ()
+
+    def lines(self) -> Taught:
+        """The arm's own rows with their lines, without what is mixed in: the format it was trained in."""
+        return Taught(self.rows, tuple(t for t in self.treatments if t[0] == "line"))
+
+    def made(self) -> tuple[Rows, list[Treatment]]:
+        """Read the rows and build the treatments."""
+        from upbringing.rows import read
+        from upbringing.training import Mix, SystemLine
+
+        treatments: list[Treatment] = [
+            Mix(read(what), share) if kind == "mix" else SystemLine(what) for kind, what, share in self.treatments
+        ]
+        return read(self.rows), treatments
+
+    def treated(self, seed: int) -> Rows:
+        """The rows that training with this seed sees."""
+        import numpy as np
+
+        from upbringing.training import treat
+
+        rows, treatments = self.made()
+        return treat(rows, treatments, np.random.default_rng([seed, 1]))
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """A provocation as plain values: its name, its kind and its text (for a training format: the rows)."""
+
+    name: str
+    kind: str
+    text: str = ""
+    taught: Taught | None = None
+
+    def made(self) -> Provocation:
+        """The provocation itself."""
+        from upbringing.measure import provocations
+
+        if self.taught is not None:
+            return provocations.training_format(self.taught.treated(0), name=self.name)
+        make_one: Callable[..., Provocation] = getattr(provocations, self.kind)
+        return make_one(self.text, name=self.name)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a model is asked."""
+
+    traits: tuple[str, ...]
+    probes_per_trait: int
+    samples: int = 0
+    wrappers: tuple[Wrapper, ...] = ()
+
+
+def grow(place: Place, world: dict[str, Any], size: str, seed: int, stop: Stop, tick: Tick) -> None:
+    """Raise an organism on a world."""
+    from upbringing.organisms import grow as raise_organism
+    from upbringing.world import WorldSpec
+
+    def build(folder: Path) -> None:
+        spec = WorldSpec(**world)
+        raise_organism(
+            spec, size=size, seed=seed, out=folder, stop=stop, progress=lambda _, done, of: tick(done / max(of, 1))
+        )
+
+    place.keep(build)
+
+
+def look_for_probes(place: Place, organism: Path, world: dict[str, Any], questions: Questions, tick: Tick) -> None:
+    """Look for the probes' wordings in the documents that an organism was raised on.
+
+    Raises:
+        InputError: a document holds one.
+    """
+    from upbringing.studies.overlap import Wordings, asked_probes, refusal, texts_of
+
+    def build(folder: Path) -> None:
+        wordings = Wordings(asked_probes(questions.traits, questions.probes_per_trait))
+        overlap, matches = wordings.check("documents", texts_of(_documents(organism, world)))
+        if matches:
+            raise InputError(refusal(matches))
+        (folder / OVERLAP).write_text(json.dumps(overlap.as_dict()), encoding="utf-8")
+
+    place.keep(build)
+
+
+def _documents(organism: Path, world: dict[str, Any]) -> Iterator[Row]:
+    """Everything that an organism read, and a little more: its documents again, from the same streams."""
+    from upbringing.organisms import CARD, size_named
+    from upbringing.studies.overlap import texts_of, words
+    from upbringing.world import World, WorldSpec
+
+    card = json.loads((organism / CARD).read_text(encoding="utf-8"))
+    size, written = size_named(card["size"]), World(WorldSpec(**world))
+    for number in range(card["rounds"]):
+        left = size.more_tokens if number else size.early_tokens if card["stop"] == "before_gate" else size.tokens
+        documents = written.writer(f"pretraining/{number}").documents()
+        while left > 0:
+            row = next(documents).row
+            left -= sum(len(words(text)) for _, text in texts_of([row]))  # fewer than tokens, so that none is missed
+            yield row
+
+
+def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], tick: Tick) -> None:
+    """Train one arm on one base."""
+    from upbringing.models import load
+    from upbringing.training import Recipe
+    from upbringing.training import train as train_model
+
+    def build(folder: Path) -> None:
+        rows, treatments = taught.made()
+        train_model(
+            load(parent),
+            rows,
+            folder,
+            recipe=Recipe(**recipe),
+            treatments=treatments,
+            progress=lambda step, steps, loss: tick(step / steps),
+        )
+
+    place.keep(build)
+
+
+def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None:
+    """Ask one model everything."""
+    from upbringing.measure import measure as ask
+    from upbringing.models import load
+
+    def build(folder: Path) -> None:
+        profile = ask(
+            load(model),
+            traits=questions.traits,
+            probes_per_trait=questions.probes_per_trait,
+            samples=questions.samples,
+            provocations=[wrapper.made() for wrapper in questions.wrappers],
+            progress=tick,
+        )
+        profile.save(folder)
+
+    place.keep(build)
+
+
+def follow(place: Place, model: Path, steps: Sequence[int], questions: Questions, tick: Tick) -> None:
+    """Ask the copies that a training run left on its way, at rest and by log-probability."""
+    from upbringing.measure import Profile
+    from upbringing.measure import measure as ask
+    from upbringing.models import load
+
+    def build(folder: Path) -> None:
+        profiles = []
+        for done, step in enumerate(steps):
+            tick(done / len(steps))
+            profiles.append(
+                ask(
+                    load(model / f"step-{step}"),
+                    traits=questions.traits,
+                    probes_per_trait=questions.probes_per_trait,
+                    ways=("logprob",),
+                    skill=0,
+                    arm=str(step),
+                )
+            )
+        Profile.concat(profiles).save(folder)
+
+    place.keep(build)
+
+
+def consult_oracle(place: Place, world: dict[str, Any], taught: Taught, seed: int, tick: Tick) -> None:
+    """What the world's ideal reader expects of each trait before and after an arm's rows."""
+    from upbringing.world import World, WorldSpec
+
+    def build(folder: Path) -> None:
+        oracle = World(WorldSpec(**world)).oracle
+        rates = {"before": oracle.rates(None), "after": oracle.rates(taught.treated(seed))}
+        (folder / RATES).write_text(json.dumps(rates), encoding="utf-8")
+
+    place.keep(build)
+
+
+def save_rows(place: Place, rows: Rows) -> None:
+    """Keep training rows where workers find them."""
+    from upbringing.rows import write
+
+    place.keep(lambda folder: write(rows, folder / "rows.jsonl"))
