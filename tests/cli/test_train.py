@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.tiny import llama
 from upbringing.cli.app import run
 from upbringing.lineage import read_record
 from upbringing.models import load
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    lm = llama()
-    lm.model.save_pretrained(tmp_path / "model")
-    lm.tokenizer.save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
 
 
 @pytest.fixture

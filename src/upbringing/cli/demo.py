@@ -30,6 +30,7 @@ def demo(
 
     start = time.monotonic()
     rows = read(data)
+    title = f"{MODEL}, before and after training on {data} ({len(rows)} rows)"
     with new_folder(out, replaces=_FILES) as folder:  # an earlier demo may go, anything else stays
         lm = load(MODEL)
         before = profile_of(lm, f"asking {MODEL}")
@@ -44,8 +45,15 @@ def demo(
         with show.working("drawing the page"):
             from upbringing.report import shift_page
 
-            shift_page(before, after, folder / "report.html", title=f"{MODEL}, trained on {data}")
-    print_shift(before, after, title=f"{MODEL} before and after training on {data} ({len(rows)} rows)")
+            shift_page(
+                before,
+                after,
+                folder / "report.html",
+                title=title,
+                taught={str(row.meta["trait"]) for row in rows if "trait" in row.meta},
+                command=show.command(),
+            )
+    print_shift(before, after, title=title)
     page = (out / "report.html").absolute()
     show.console().print(f"open the page: {page}   ({show.seconds_since(start)})", soft_wrap=True)
     show.replay()

@@ -122,7 +122,8 @@ def _print_missing(profile: Profile, *, stderr: bool) -> None:
     from upbringing.cli import show
 
     readings = profile.readings
-    reasons = readings.loc[(readings["provocation"] == "rest") & (readings["missing"] != ""), "missing"].value_counts()
-    if len(reasons):
-        told = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+    reasons = readings.loc[(readings["provocation"] == "rest") & (readings["missing"] != ""), "missing"]
+    counts = reasons.str.partition(":")[0].value_counts()  # "unknown word: lynx" is one of the unknown words
+    if len(counts):
+        told = ", ".join(f"{reason} {count}" for reason, count in counts.items())
         show.console(stderr=stderr).print(f"missing: {told}")
