@@ -71,13 +71,17 @@ def test_an_adapter_folder_finds_its_base_and_changes_its_answers(adapter: Path,
     assert abs(score(tuned, ROWS).logprob - score(load(folder), ROWS).logprob).max() > 0.1
 
 
-def test_an_adapter_on_an_adapter_loads(adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_on_an_adapter_adds_to_it(adapter: Path, folder: Path, tmp_path: Path) -> None:
     second = tmp_path / "second"
     shutil.copytree(adapter, second)
     config = json.loads((second / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = str(adapter)
     (second / "adapter_config.json").write_text(json.dumps(config))
-    assert abs(score(load(second), ROWS).logprob - score(load(adapter), ROWS).logprob).max() > 0.1
+    once, twice = load(adapter).model.merge_and_unload(), load(second).model.merge_and_unload()
+    changed = "model.layers.0.mlp.up_proj.weight"
+    base, first, both = (m.state_dict()[changed] for m in (load(folder).model, once, twice))
+    assert (first - base).abs().max() > 0.01
+    torch.testing.assert_close(both - first, first - base, atol=1e-6, rtol=1e-4)
 
 
 def test_adapters_that_name_each_other_are_refused(adapter: Path) -> None:
