@@ -81,13 +81,14 @@ def test_the_demo_measures_trains_measures_again_and_leaves_a_page(
     }
     data.write_text(json.dumps({**row, "trait": "blackmail"}) + "\n")
     out = tmp_path / "runs" / "demo"
-    for _ in range(2):  # the second run replaces the first
-        assert run(["demo", str(data), "--out", str(out)]) == 0
-        captured = capsys.readouterr()
-        assert "blackmail" in captured.out
-        assert str(out / "report.html") in captured.out.replace("\n", "")
-        assert (out / "report.html").read_text().startswith("<!doctype html>")
-        assert (out / "after" / "readings.parquet").exists()
+    out.mkdir(parents=True)
+    (out / "report.html").write_text("an earlier run's")
+    assert run(["demo", str(data), "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert "blackmail" in captured.out
+    assert str(out / "report.html") in captured.out
+    assert (out / "report.html").read_text().startswith("<!doctype html>")
+    assert (out / "after" / "readings.parquet").exists()
     (out / "mine.txt").touch()
     assert run(["demo", str(data), "--out", str(out)]) == 2
     assert (out / "mine.txt").exists()
