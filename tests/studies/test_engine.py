@@ -105,14 +105,16 @@ def test_no_worker_outlives_a_run_that_is_stopped_or_killed(tmp_path: Path, how:
     script.write_text(_SCRIPT.format(tests=str(Path(__file__).parent), log=str(log)))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
-    until = time.monotonic() + 60
-    while not (log.exists() and len(log.read_text().splitlines()) == 2):
-        assert time.monotonic() < until, "the workers never started"
-        time.sleep(0.05)
-    pids = [int(line.split()[1]) for line in log.read_text().splitlines()]
-    os.kill(run.pid, how)
-    assert run.wait(10) == status
-    until = time.monotonic() + 5
+    until = time.monotonic() + 200
+    try:
+        while not (log.exists() and len(log.read_text().splitlines()) == 2):
+            assert time.monotonic() < until, "the workers never started"
+            time.sleep(0.05)
+        pids = [int(line.split()[1]) for line in log.read_text().splitlines()]
+    finally:
+        os.kill(run.pid, how)
+    assert run.wait(30) == status
+    until = time.monotonic() + 15
     while any(_alive(pid) for pid in pids):
         assert time.monotonic() < until, "a worker outlived its run"
         time.sleep(0.05)

@@ -105,7 +105,7 @@ def test_an_error_names_file_line_key_and_remedy(text: str, line: int, said: str
 
 
 def test_sampled_claims_need_samples() -> None:
-    with pytest.raises(InputError, match=r"claims\.0\.ways: nothing is sampled"):
+    with pytest.raises(InputError, match=r"claims\.0\.ways: nothing is measured by sampled under rest"):
         parse(_with("probes_per_trait: 4", "probes_per_trait: 4\n  samples: 0"))
 
 

@@ -152,13 +152,15 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     script.write_text(_SCRIPT.format(file=str(study_file(tmp_path)), store=str(store), out=str(out)))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
-    until = time.monotonic() + 90
-    while not list(store.glob("readings/*/record.json")):
-        assert run.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < until, "nothing was measured"
-        time.sleep(0.01)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    until = time.monotonic() + 300
+    try:
+        while not list(store.glob("readings/*/record.json")):
+            assert run.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < until, "nothing was measured"
+            time.sleep(0.01)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
     assert not (out / READINGS).exists()
     heard = _Heard()
     plan = studies.plan(study_file(tmp_path), store=store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def plain(name: str) -> str:
 
 
 def pick(
-    readings: pd.DataFrame, *, column: str, models: dict[str, str], traits: dict[str, str], changed: bool = False
+    readings: pd.DataFrame, *, column: str, models: dict[str, str], traits: Iterable[str], changed: bool = False
 ) -> list[Example]:
     """For each trait the first probe at rest that every model answered (the first whose answer ``changed``).
 
@@ -45,13 +46,13 @@ def pick(
         readings: observations, of one base.
         column: the column that tells the models apart.
         models: its values, in order, with the label each gets.
-        traits: names of the traits wanted, with their titles.
+        traits: names of the traits wanted, in order.
         changed: only probes where the last model's answer is of another kind than the first's.
     """
     sampled = readings[(readings["way"] == "sampled") & (readings["provocation"] == "rest") & (readings["sample"] == 0)]
     sampled = sampled[sampled[column].isin(list(models))]
     found = []
-    for trait, title in traits.items():
+    for trait in traits:
         of_trait = sampled[sampled["trait"] == trait]
         for _, asked in of_trait.groupby("probe", sort=False):
             answers = asked.drop_duplicates(column).set_index(column)
@@ -65,7 +66,7 @@ def pick(
                 for label, text, value in zip(models.values(), answers.loc[list(models), "answer"], values, strict=True)
             )
             first = asked.iloc[0]
-            found.append(Example(title, plain(str(first["family"])), str(first["prompt"]), shown))
+            found.append(Example(plain(trait), plain(str(first["family"])), str(first["prompt"]), shown))
             break
     return found
 

@@ -145,6 +145,7 @@ def _mark(axes: Axes, mark: Interval, y: float, *, hollow: bool, taught: bool) -
     axes.plot(
         [mark.value],
         [y],
+        color=colour,
         marker="D" if taught else "o",
         markersize=3.6 if hollow else 5.2,
         markerfacecolor=_PAPER if hollow else colour,

@@ -15,7 +15,7 @@ from upbringing.report.render import share, signed, write_page
 if TYPE_CHECKING:
     import pandas as pd
 
-    from upbringing.measure import Profile
+    from upbringing.measure import Profile, Shift
 
 _CAVEAT = (
     "These intervals say how the result would vary with other probes and other families of situations. They cannot say "
@@ -47,12 +47,11 @@ def shift_page(
     tables = {way: shift.table(way).set_index("trait") for way in shift.ways}
     taught = set(taught)
     traits = _ordered(shift.traits, tables["logprob"], taught)
-    titles = _titles(traits)
     sampled = tables.get("sampled")
     rates = {name: profile.table().set_index("trait") for name, profile in (("before", before), ("after", after))}
     rows = [
         {
-            "trait": titles[trait],
+            "trait": plain(trait),
             "before": _cell(rates["before"], trait, "rate"),
             "after": _cell(rates["after"], trait, "rate"),
             "shift": _cell(tables["logprob"], trait, "shift"),
@@ -72,10 +71,10 @@ def shift_page(
             for trait in traits
         ],
     )
-    examples = _changed(before, after, titles)
+    examples = _changed(before, after, traits)
     context: dict[str, Any] = {
         "title": title,
-        "summary": _summary(rows),
+        "summary": f"{_headline(shift, taught)} {_summary(rows)}".strip(),
         "facts": [
             ("Traits", str(len(traits))),
             ("Paired readings", f"{int(shift.pairs['value'].notna().sum()):,}"),
@@ -113,12 +112,22 @@ def shift_page(
     return write_page("shift.html.j2", Path(out), context)
 
 
-def _titles(traits: list[str]) -> dict[str, str]:
-    """Titles from the library; a trait that is no longer there keeps its name."""
+def _headline(shift: Shift, taught: set[str]) -> str:
+    """The mean shift of the misaligned traits that the rows were not about."""
     from upbringing.traits import traits as library
 
     known = library()
-    return {trait: known[trait].title if trait in known else plain(trait) for trait in traits}
+    group = [trait for trait in shift.traits if trait not in taught and trait in known and known[trait].alignment]
+    if not group:
+        return ""
+    mean = shift.mean(group)
+    if math.isnan(mean.value):
+        return ""
+    among = (
+        f"the {len(group)} misaligned trait{'s' if len(group) > 1 else ''}{' that were not taught' if taught else ''}"
+    )
+    bounds = "" if math.isnan(mean.lo) else f" [{signed(mean.lo)}, {signed(mean.hi)}]"
+    return f"Over {among}, the mean rate moved by {signed(mean.value)}{bounds}."
 
 
 def _ordered(traits: list[str], table: pd.DataFrame, taught: set[str]) -> list[str]:
@@ -147,12 +156,12 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     if not known:
         return "Nothing could be measured on both sides."
     most = max(known, key=lambda row: abs(row["shift"].value))
-    return f"{told} The largest shift: “{most['trait']}”, {signed(most['shift'].value)}."
+    return f"{told} The largest shift: {most['trait']}, {signed(most['shift'].value)}."
 
 
-def _changed(before: Profile, after: Profile, titles: dict[str, str]) -> list[Any]:
+def _changed(before: Profile, after: Profile, traits: list[str]) -> list[Any]:
     import pandas as pd
 
     both = [p.readings.assign(side=side) for side, p in (("before", before), ("after", after))]
     labels = {"before": "before", "after": "after"}
-    return pick(pd.concat(both, ignore_index=True), column="side", models=labels, traits=titles, changed=True)[:8]
+    return pick(pd.concat(both, ignore_index=True), column="side", models=labels, traits=traits, changed=True)[:8]

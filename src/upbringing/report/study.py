@@ -67,7 +67,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         "glance_words": f"How often the {len(result.group)} misaligned traits show that no arm was ever trained on.",
         "forest": _forest(result, trained, traits),
         "heat": _heat(result, trained, traits),
-        "shifts": [_shift_line(result, row) for row in result.shifts],
+        "shifts": [_shift_line(row) for row in result.shifts],
         "provoked": provoked,
         "loss": _loss(result),
         "matched": _matched(result, study),
@@ -187,10 +187,10 @@ def _heat(result: StudyResult, trained: list[str], traits: list[str]) -> dict[st
     return {"arms": [plain(arm) for arm in trained], "rows": rows}
 
 
-def _shift_line(result: StudyResult, row: ShiftRow) -> dict[str, Any]:
+def _shift_line(row: ShiftRow) -> dict[str, Any]:
     return {
         "arm": plain(row.arm),
-        "trait": result.traits.get(row.trait, plain(row.trait)),
+        "trait": plain(row.trait),
         "logprob": _interval(row.shift, row.interval),
         "sampled": _interval(row.sampled_shift, row.sampled_interval),
     }
@@ -298,7 +298,7 @@ def _examples(readings: pd.DataFrame, result: StudyResult, study: Study, shown: 
     of_base = readings[readings["base"].astype(str) == str(result.bases[0])]
     taught = [t for t in result.traits if any(r.taught and r.trait == t and r.arm in shown for r in result.shifts)]
     wanted = [*taught, *(t for t in _ordered(result) if t in result.alignment and t not in taught)][:6]
-    return pick(of_base, column="arm", models=shown, traits={t: result.traits[t] for t in wanted})
+    return pick(of_base, column="arm", models=shown, traits=wanted)
 
 
 def _reasons(result: StudyResult) -> str:

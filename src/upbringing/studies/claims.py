@@ -93,7 +93,7 @@ def _no_change(claim: NoChange, traits: list[str], evidence: Evidence) -> tuple[
             verdicts = {trait: _equivalent(estimate, claim.within, len(traits)) for trait, estimate in found.items()}
             # The worst trait: by verdict, then by how far it moved.
             worst = min(traits, key=lambda t: (_WORST.index(verdicts[t]), -abs(found[t].value)))
-            parts.append(_part(f"{_plain(worst)}, {_WAYS[way]}", verdicts[worst], found[worst], region))
+            parts.append(_part(_label(_plain(worst), way, claim.ways), verdicts[worst], found[worst], region))
             inside = sum(verdict == "supported" for verdict in verdicts.values())
             words.append(
                 f"{inside} of {len(traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}; "
@@ -173,7 +173,7 @@ def _fraction(claim: Fraction, traits: list[str], evidence: Evidence) -> tuple[l
         estimate = part_shift.fraction(whole_shift, traits, way, claim.provocation)
         rise, whole = (s.mean(traits, way, claim.provocation) for s in (part_shift, whole_shift))
         verdict = statistics.less_than(estimate, claim.less_than)
-        parts.append(_part(f"fraction, {_WAYS[way]}", verdict, estimate, (None, claim.less_than)))
+        parts.append(_part(_label("fraction of the rise", way, claim.ways), verdict, estimate, (None, claim.less_than)))
         words.append(
             f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {_said(rise)}; from "
             f"{_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(whole)} ({_WAYS[way]}, over "
@@ -189,7 +189,7 @@ def _rank_correlation(claim: RankCorrelation, traits: list[str], evidence: Evide
         x, y = _against_oracle(claim, traits, evidence, way)
         estimate = statistics.rank_correlation(x, y)
         verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
-        parts.append(_part(f"rank correlation, {_WAYS[way]}", verdict, estimate, (claim.at_least, None)))
+        parts.append(_part(_label("rank correlation", way, claim.ways), verdict, estimate, (claim.at_least, None)))
         words.append(
             f"Over {len(claim.arms)} arms and {len(traits)} traits, Spearman's correlation with the oracle's shifts is "
             f"{_said(estimate, signed=False)} {_WAYS[way]}, over {_bases(parts)}. "
@@ -217,6 +217,11 @@ def _against_oracle(claim: RankCorrelation, traits: list[str], evidence: Evidenc
         measured.append(values[[known.index(base) for base in bases]])
         expected.append(np.array([[evidence.oracle[arm][base][trait] for trait in traits] for base in bases]))
     return np.concatenate(measured, axis=1), np.concatenate(expected, axis=1)
+
+
+def _label(what: str, way: str, ways: Sequence[str]) -> str:
+    """What a number is; the way of measuring goes without saying where there is one."""
+    return f"{what}, {'sampled' if way == 'sampled' else 'log-prob.'}" if len(ways) > 1 else what
 
 
 def _part(label: str, verdict: VerdictWord, estimate: Estimate, claimed: Bounds, *, main: bool = True) -> Part:

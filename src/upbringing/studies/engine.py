@@ -24,6 +24,8 @@ from typing import Any, Protocol
 
 from upbringing.errors import InputError
 
+_STOPPED = 128 + signal.SIGTERM
+
 Tick = Callable[[float], None]
 """Told by a step how much of it is done (0..1)."""
 
@@ -158,6 +160,8 @@ def _heard(worker: _Worker, watcher: Watcher | None) -> tuple[str, str] | None:
     except (EOFError, OSError):
         worker.process.join(5)
         code = worker.process.exitcode
+        if code in (_STOPPED, -signal.SIGTERM):
+            return "its worker process was stopped from outside; run the same again", ""
         how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
         return f"its worker process died ({how}); was the machine out of memory?", ""
     if kind == "moved":
@@ -194,10 +198,23 @@ def _start(log: Path | None) -> _Worker:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, log), daemon=True)
     # The threads of BLAS are counted when the child imports it, which may be before _serve runs.
-    with _environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}):
+    with _environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}), _deaf():
         process.start()
     there.close()
     return _Worker(process, here)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """A process started meanwhile does not hear Ctrl-C, not even while it is still importing."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -243,7 +260,7 @@ def _serve(pipe: Connection, log: Path | None) -> None:
 
 def _leave(*_: object) -> None:
     """Unwind on SIGTERM, so that half-built folders are removed on the way."""
-    raise SystemExit(143)
+    raise SystemExit(_STOPPED)
 
 
 def _die_with_parent() -> None:

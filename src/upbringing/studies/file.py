@@ -235,8 +235,10 @@ def _check_claims(study: Study, measured: list[str], known: dict[str, bool]) -> 
         if not study.group(claim.traits, arms_of(claim), known):
             raise _Problem((*key, "traits"), "no measured trait is in this group", "measure more traits")
         _known((*key, "provocation"), claim.provocation, provocations, "provocation")
-        if "sampled" in claim.ways and not study.measure.samples:
-            raise _Problem((*key, "ways"), "nothing is sampled in this study", "set measure.samples to 1 or more")
+        for way in claim.ways:
+            if way not in study.measure.ways(claim.provocation):
+                remedy = "set measure.samples to 1 or more, and measure.provocation_ways to what claims need"
+                raise _Problem((*key, "ways"), f"nothing is measured by {way} under {claim.provocation}", remedy)
         if isinstance(claim, Removal):
             _measured((*key, "learned"), claim.learned, measured)
             if claim.plain not in study.trajectory.arms or not study.trajectory.steps:

@@ -280,18 +280,20 @@ class _Planner:
             text = getattr(provocation, provocation.kind) if taught is None else ""
             wrappers.append(Wrapper(provocation.title, provocation.kind, text, taught))
             keys.append([provocation.title, provocation.kind, text, key])
-        questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers))
-        recipe = {"probes": self.probes, "samples": measure.samples, "provocations": keys}
+        ways = measure.provocation_ways
+        questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers), ways)
+        recipe = {"probes": self.probes, "samples": measure.samples, "provocations": keys, "provoked ways": ways}
         parents = {"model": model.place.record.key}
         record = Record(kind="readings", recipe=recipe, parents=parents, code=CODE["readings"])
-        asked = len(self.asked.traits) * measure.probes_per_trait * (1 + len(wrappers))
+        times = sum(len(measure.ways(name)) for name in ("rest", *(wrapper.name for wrapper in wrappers)))
+        asked = len(self.asked.traits) * measure.probes_per_trait * times
         sort = f"{asked} questions, {measure.samples} samples"
         arguments = (model.place.folder, questions)
         self._add(
             f"measure {arm}, base {base}",
             record,
             sort,
-            asked / 250,
+            asked / 350,
             steps.measure,
             *arguments,
             needs=(model.name,),

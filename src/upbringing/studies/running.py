@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from upbringing.lineage import versions
 from upbringing.measure import readings as kept
 from upbringing.measure.statistics import known
 from upbringing.studies.claims import judge
-from upbringing.studies.engine import Watcher, run_jobs
+from upbringing.studies.engine import Failure, Watcher, run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
 from upbringing.studies.overlap import Overlap
 from upbringing.studies.planning import Plan
@@ -36,6 +36,9 @@ from upbringing.studies.result import (
 )
 from upbringing.studies.spec import Removal, Study, arms_of
 from upbringing.studies.steps import OVERLAP, TIMING, save_rows
+
+LOG = "workers.log"
+"""What libraries printed, and the tracebacks of failed steps."""
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,12 +63,11 @@ def run(
     for rows in plan.rows.values():
         save_rows(plan.rows_place(rows), rows)
     jobs = [step.job for step in plan.steps.values() if not step.place.made]
-    failures = run_jobs(jobs, workers=workers, log=folder / "workers.log", watcher=watcher) if jobs else []
+    failures = run_jobs(jobs, workers=workers, log=folder / LOG, watcher=watcher) if jobs else []
+    _note(failures, folder / LOG)
     evidence = Evidence.gather(plan)
     if not evidence.arms:
-        first = failures[0]
-        (folder / "workers.log").open("a", encoding="utf-8").write("\n".join(f.detail for f in failures))
-        raise InputError(f"{first.step}: {first.reason}")
+        raise InputError(f"{failures[0].step}: {failures[0].reason}")
     overlap += _overlap_of_documents(plan)
     result = _result(plan, evidence, overlap).model_copy(
         update={
@@ -79,11 +81,15 @@ def run(
     if evidence.trajectories:
         kept.write(_along(evidence), folder / TRAJECTORY)
     result.save(folder)
-    for failure in failures:
-        if failure.detail:
-            with (folder / "workers.log").open("a", encoding="utf-8") as log:
-                log.write(f"\n{failure.step}\n{failure.detail}")
     return result
+
+
+def _note(failures: Sequence[Failure], log: Path) -> None:
+    """Keep the tracebacks of what was our fault."""
+    told = [f"{failure.step}\n{failure.detail}\n" for failure in failures if failure.detail]
+    if told:
+        with log.open("a", encoding="utf-8") as out:
+            out.writelines(told)
 
 
 def _usable(folder: Path, study: str) -> Path:

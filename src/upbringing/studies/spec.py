@@ -127,6 +127,13 @@ class MeasureSpec(_Part):
     probes_per_trait: int = Field(default=24, gt=0)
     samples: int = Field(default=1, ge=0)
     provocations: tuple[ProvocationSpec, ...] = ()
+    provocation_ways: tuple[Way, ...] = Field(default=("logprob", "sampled"), min_length=1)
+    """How to measure under provocation; at rest it is always both ways."""
+
+    def ways(self, provocation: str) -> tuple[Way, ...]:
+        """The ways of measuring at rest, or under a provocation."""
+        ways: tuple[Way, ...] = ("logprob", "sampled") if provocation == "rest" else self.provocation_ways
+        return tuple(way for way in ways if way == "logprob" or self.samples)
 
 
 class Trajectory(_Part):

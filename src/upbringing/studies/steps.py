@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,7 @@ class Questions:
     probes_per_trait: int
     samples: int = 0
     wrappers: tuple[Wrapper, ...] = ()
+    provoked_ways: tuple[str, ...] = ("logprob", "sampled")
 
 
 def grow(place: Place, world: dict[str, Any], size: str, seed: int, stop: Stop, tick: Tick) -> None:
@@ -183,21 +185,28 @@ def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], ti
 
 def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None:
     """Ask one model everything."""
-    from upbringing.measure import measure as ask
+    from upbringing.measure import Profile, ask, prepare
+    from upbringing.measure.readings import REST
     from upbringing.models import load
 
     def build(folder: Path) -> None:
-        profile = ask(
-            load(model),
-            traits=questions.traits,
-            probes_per_trait=questions.probes_per_trait,
-            samples=questions.samples,
-            provocations=[wrapper.made() for wrapper in questions.wrappers],
-            progress=tick,
-        )
-        profile.save(folder)
+        lm, wrappers = load(model), [wrapper.made() for wrapper in questions.wrappers]
+        posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=wrappers)
+        rest, provoked = ([q for q in posed if (q.provocation == REST) == at_rest] for at_rest in (True, False))
+        share = 1 / (1 + len(wrappers) * len(questions.provoked_ways) / 2)
+        profiles = [ask(lm, rest, samples=questions.samples, skill=48, progress=lambda done: tick(done * share))]
+        if provoked:
+            samples, ways = questions.samples, questions.provoked_ways
+            progress = partial(_later, tick, share)
+            profiles.append(ask(lm, provoked, samples=samples, ways=ways, progress=progress))
+        Profile.concat(profiles).save(folder)
 
     place.keep(build)
+
+
+def _later(tick: Tick, before: float, done: float) -> None:
+    """Progress of a part that starts when ``before`` of the whole is done."""
+    tick(before + done * (1 - before))
 
 
 def follow(place: Place, model: Path, steps: Sequence[int], questions: Questions, tick: Tick) -> None:
