@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,8 +75,13 @@ def logprobs_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def positions(model: Any, position_ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """``position_ids`` as an argument, for models that take it (others count tokens in the attention mask)."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return {"position_ids": position_ids} if "position_ids" in inspect.signature(base.forward).parameters else {}
+    architecture: Any = type(model.get_base_model() if hasattr(model, "get_base_model") else model)
+    return {"position_ids": position_ids} if _takes_positions(architecture) else {}
+
+
+@lru_cache
+def _takes_positions(architecture: Any) -> bool:
+    return "position_ids" in inspect.signature(architecture.forward).parameters
 
 
 def can_share_cache(lm: LM, token: int) -> bool:
