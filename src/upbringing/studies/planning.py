@@ -73,8 +73,13 @@ class Plan:
 
     @cached_property
     def seconds(self) -> float:
-        """How long what is not cached yet should take on two cores."""
-        return sum(step.job.seconds for step in self.steps.values() if not step.place.made) / 2
+        """How long what is not made yet should take on two cores: never less than its longest chain of steps."""
+        until: dict[str, float] = {}
+        for name, step in self.steps.items():  # a step comes after those it needs
+            own = 0.0 if step.place.made else step.job.seconds
+            until[name] = own + max((until[need] for need in step.job.needs), default=0.0)
+        work = sum(step.job.seconds for step in self.steps.values() if not step.place.made)
+        return max([work / 2, *until.values()])
 
     def check_overlap(self) -> list[Overlap]:
         """Compare all training rows with the probes.

@@ -35,10 +35,9 @@ def plan_table(plan: Plan) -> Tree:
 
     study = plan.study
     missing = [step for step in plan.steps.values() if not step.place.made]
-    tree = Tree(
-        f"[bold]{study.study}[/]: {len(study.arms)} arms × {study.bases} bases, {len(plan.steps)} steps, "
-        f"{len(plan.steps) - len(missing)} made, {duration(plan.seconds)} to go on two cores"
-    )
+    size = f"{len(study.arms)} arms × {study.bases} base{'s' if study.bases > 1 else ''}"
+    made = f"{len(plan.steps)} steps, {len(plan.steps) - len(missing)} made"
+    tree = Tree(f"[bold]{study.study}[/]: {size}, {made}, {duration(plan.seconds)} to go on two cores")
     for kind, (verb, what) in _KINDS.items():
         steps = list(plan.of(kind))
         if not steps:
@@ -172,7 +171,8 @@ class _Bar:
         self.ended_jobs += 1
         self.finished += job.seconds
         if failure:
-            self.bar.console.print(f"failed: {failure.step}: {failure.reason}", style="red", markup=False)
+            told = f"failed: {failure.step}: {failure.reason}"
+            self.bar.console.print(told, style="red", markup=False, highlight=False)
         self._show()
 
 

@@ -1,0 +1,80 @@
+"""What the terminal shows of a study is whole and literal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from tests.studies.tiny import study_file
+from upbringing import studies
+from upbringing.studies.engine import Failure
+from upbringing.studies.overlap import Overlap
+from upbringing.studies.result import ClaimVerdict
+from upbringing.studies.show import duration, overlap_table, verdict_table, watching
+
+
+def _shown(thing: RenderableType, width: int = 140) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(thing)
+    return console.export_text()
+
+
+def test_verdicts_show_estimate_interval_bases_and_finding() -> None:
+    known = ClaimVerdict(
+        claim="spreads",
+        says="It spreads.",
+        kind="rise",
+        verdict="supported",
+        estimate=0.5,
+        interval=(0.4, 0.6),
+        bases=6,
+        words=("It rose [a lot].",),
+    )
+    lacking = known.model_copy(update={"estimate": None, "interval": (None, None), "verdict": "inconclusive"})
+    text = _shown(verdict_table([known, lacking]))
+    for said in ("spreads", "supported", "0.50", "[0.40, 0.60]", "6", "It rose [a lot].", "inconclusive", "too few"):
+        assert said in text
+
+
+def test_overlap_is_shown_with_its_counts() -> None:
+    text = _shown(overlap_table([Overlap("cheating, rows [x]", 1234, 0, 0, 0.087, 0.01, 0.42, "p")]))
+    for said in ("cheating, rows [x]", "1,234", "8.7%", "42%"):
+        assert said in text
+
+
+def test_the_plan_takes_at_least_as_long_as_its_longest_chain(tmp_path: Path) -> None:
+    plan = studies.plan(study_file(tmp_path), bases=1, store=tmp_path / "store")
+    grown = next(step.job.seconds for step in plan.of("organism"))
+    assert grown < plan.seconds < sum(step.job.seconds for step in plan.steps.values())
+    assert "3 arms × 1 base, 10 steps, 0 made" in " ".join(_shown(plan.show()).split())
+
+
+def test_a_log_gets_a_line_for_every_step_that_ends(tmp_path: Path) -> None:
+    plan = studies.plan(study_file(tmp_path), bases=1, store=tmp_path / "store")
+    console = Console(width=140, file=io.StringIO(), record=True)
+    first, second = [step.job for step in plan.steps.values()][:2]
+    with watching(plan, console) as watcher:
+        watcher.started(first)
+        watcher.ended(first, 3.2, None)
+        watcher.ended(second, 0.2, Failure(second.name, "the gate [x] did not open"))
+    lines = console.export_text().splitlines()
+    assert lines[0].startswith("[1/10, ")
+    assert lines[0].endswith(f"{first.name}: 3 s")
+    assert lines[1].endswith("failed: the gate [x] did not open")
+
+
+def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
+    plan = studies.plan(study_file(tmp_path), bases=1, store=tmp_path / "store")
+    out = io.StringIO()
+    jobs = [step.job for step in plan.steps.values()]
+    with watching(plan, Console(width=140, file=out, force_terminal=True)) as watcher:
+        watcher.started(jobs[0])
+        watcher.moved(jobs[0], 0.5)
+        watcher.ended(jobs[0], 1.0, Failure(jobs[0].name, "oh [no]"))
+    assert "oh [no]" in out.getvalue()
+
+
+def test_durations_are_for_people() -> None:
+    assert [duration(s) for s in (0, 0.4, 40, 99, 720)] == ["0 s", "<1 s", "40 s", "99 s", "12 min"]
