@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -56,8 +57,6 @@ class Recipe(BaseModel):
 
     def rate_at(self, step: int) -> float:
         """The learning rate in step ``step`` (0 is the first), as a share of its peak."""
-        import math
-
         warm = round(self.warmup * self.steps)
         if step < warm:
             return (step + 1) / (warm + 1)
