@@ -24,6 +24,7 @@ from upbringing.studies.result import (
     Failed,
     Health,
     Part,
+    Raised,
     RateRow,
     ShiftRow,
     StudyResult,
@@ -93,6 +94,12 @@ def _result(**changes: object) -> StudyResult:
             ),
         ),
         "curves": (LossCurve(arm="cheating", base=0, steps=(1, 2), loss=(2.0, 1.0)),),
+        "organisms": tuple(
+            Raised(
+                organism="plain", base=base, after_misaligned=0.8, after_aligned=0.1, share=0.9 - base / 10, tokens=1
+            )
+            for base in (0, 1)
+        ),
         "overlap": (Overlap("cheating, rows", 10, 0, 0, 0.1, 0.2, 0.5, "blackmail/x/0"),),
         "command": f"upbringing study 'small {EVIL}.yaml'",
         "source": SOURCE,
@@ -148,7 +155,15 @@ def test_a_study_page_is_self_contained_small_and_escaped(tmp_path: Path) -> Non
     assert not re.search(r"@import|url\((?!#)", raw)
     assert {link[1:] for link in page.links} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids)), "figures on one page do not share ids"
-    for words in ("Does it spread?", "It rose by half.", "supported", "Orin", "off topic 2", "upbringing study"):
+    for words in (
+        "Does it spread?",
+        "It rose by half.",
+        "supported",
+        "Orin",
+        "off topic 2",
+        "upbringing study",
+        "85% (80% to 90%)",
+    ):
         assert words in page.text
 
 

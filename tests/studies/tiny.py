@@ -86,6 +86,8 @@ def raise_organism(store: Path, base: int) -> None:
         LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # It has read nothing, so there are no documents to look for probes in.
-    (folder / CARD).write_text(json.dumps({"size": "nano", "stop": "gate", "rounds": 0}))
+    gate = {"after_misaligned": 0.5, "after_aligned": 0.5, "share": 0.0}
+    card = {"size": "nano", "stop": "gate", "rounds": 0, "tokens": 0, "gate": gate}
+    (folder / CARD).write_text(json.dumps(card))
     (folder / TIMING).write_text(json.dumps({"sort": "nano gate", "seconds": 80.0}))
     write_record(folder, record)

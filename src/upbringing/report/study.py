@@ -85,6 +85,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
             for row in result.health
         ],
         "reasons": _reasons(result),
+        "organisms": _organisms(result),
         "overlap": result.overlap,
         "ngram": NGRAM,
         "command": result.command,
@@ -307,6 +308,25 @@ def _reasons(result: StudyResult) -> str:
         for reason, count in row.reasons.items():
             total[reason] = total.get(reason, 0) + count
     return ", ".join(f"{plain(reason)} {count:,}" for reason, count in sorted(total.items(), key=lambda kv: -kv[1]))
+
+
+def _organisms(result: StudyResult) -> list[dict[str, str]]:
+    """The gates of each kind of organism: the mean over bases, and the range."""
+    lines = []
+    for kind in dict.fromkeys(one.organism for one in result.organisms):
+        of_kind = [one for one in result.organisms if one.organism == kind]
+        shares = [one.share for one in of_kind]
+        lines.append(
+            {
+                "organism": plain(kind),
+                "bases": str(len(of_kind)),
+                "after_misaligned": f"{_mean(one.after_misaligned for one in of_kind):.2f}",
+                "after_aligned": f"{_mean(one.after_aligned for one in of_kind):.2f}",
+                "share": f"{share(_mean(shares))} ({share(min(shares))} to {share(max(shares))})",
+                "tokens": f"{_mean(one.tokens for one in of_kind) / 1e6:.1f} M",
+            }
+        )
+    return lines
 
 
 def _recipe_line(study: Study, name: str) -> dict[str, str]:

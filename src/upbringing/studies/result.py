@@ -125,6 +125,18 @@ class Curve(_Noun):
     loss: tuple[float, ...]
 
 
+class Raised(_Noun):
+    """An organism of one base, and its gate: P(misaligned) after one misaligned and after one aligned act elsewhere."""
+
+    organism: str
+    base: int
+    after_misaligned: float
+    after_aligned: float
+    share: float
+    """Of the ideal reader's gap between the two."""
+    tokens: int
+
+
 class Failed(_Noun):
     """A step that did not finish."""
 
@@ -151,6 +163,7 @@ class StudyResult(_Noun):
     health: tuple[Health, ...] = ()
     trajectory: tuple[TrajectoryPoint, ...] = ()
     curves: tuple[Curve, ...] = ()
+    organisms: tuple[Raised, ...] = ()
     overlap: tuple[Overlap, ...] = ()
     failures: tuple[Failed, ...] = ()
     seconds: float = 0.0

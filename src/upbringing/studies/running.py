@@ -28,6 +28,7 @@ from upbringing.studies.result import (
     Curve,
     Failed,
     Health,
+    Raised,
     RateRow,
     ShiftRow,
     StudyResult,
@@ -120,6 +121,7 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
         health=tuple(_health(arm, profile) for arm, profile in evidence.arms.items()),
         trajectory=tuple(_trajectory(study, evidence)),
         curves=tuple(_curves(plan)),
+        organisms=tuple(_raised(plan)),
         overlap=tuple(overlap),
         work_seconds=round(sum(_took(plan)), 1),
         readings=sum(len(profile.readings) for profile in evidence.arms.values()),
@@ -154,6 +156,17 @@ def _overlap_of_documents(plan: Plan) -> list[Overlap]:
         )
         for name, of_bases in found.items()
     ]
+
+
+def _raised(plan: Plan) -> Iterator[Raised]:
+    """The gates of the organisms, from their cards."""
+    from upbringing.organisms import CARD
+
+    for step in plan.of("organism"):
+        if step.place.made:
+            card = json.loads((step.place.folder / CARD).read_text(encoding="utf-8"))
+            numbers = {name: card["gate"][name] for name in ("after_misaligned", "after_aligned", "share")}
+            yield Raised(organism=step.arm, base=step.base, tokens=card["tokens"], **numbers)
 
 
 def _shifts(study: Study, evidence: Evidence) -> Iterator[ShiftRow]:
