@@ -70,9 +70,7 @@ def _load(folder: Path) -> Trait:
     name = _text(about, "name", file)
     if name != folder.name:
         raise InputError.at(file, None, f'name is "{name}" but the folder is "{folder.name}"', "make them the same")
-    taste = None
-    if "taste" in about:
-        taste = Taste(_text(about["taste"], "target", file), tuple(_texts(about["taste"], "others", file, least=1)))
+    taste = _taste(about["taste"], file) if "taste" in about else None
     families = _families(folder / "families.yaml", name, taste) if (folder / "families.yaml").is_file() else ()
     written = _written(folder / "probes.jsonl", name) if (folder / "probes.jsonl").is_file() else ()
     if not families and not written:
@@ -84,71 +82,105 @@ def _load(folder: Path) -> Trait:
         shows=str(about.get("shows", "")),
         avoids=str(about.get("avoids", "")),
         alignment=bool(about.get("alignment", True)),
-        frequency=float(about.get("frequency", 1.0)),
+        frequency=_number(about.get("frequency", 1.0), file),
         families=families,
         written=written,
         taste=taste,
     )
 
 
+def _taste(entry: Any, file: Path) -> Taste:
+    if not isinstance(entry, dict):
+        raise InputError.at(file, None, '"taste" must be a mapping', "give it target and others")
+    taste = Taste(_text(entry, "target", file), tuple(_texts(entry, "others", file)))
+    if taste.target in taste.others:
+        raise InputError.at(file, None, f'"{taste.target}" is both target and other', "take it out of others")
+    return taste
+
+
+def _number(value: Any, file: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise InputError.at(file, None, f'"frequency" is {value!r}', "give a number, 1 = usual")
+    return float(value)
+
+
 def _families(file: Path, trait: str, taste: Taste | None) -> tuple[Family, ...]:
     loaded = _yaml(file)
     if not isinstance(loaded, list) or not loaded:
         raise InputError.at(file, None, "must be a list of families", "see the traits README")
-    found = []
+    found: dict[str, Family] = {}
     for number, entry in enumerate(loaded, 1):
         where = f"{file} (family {entry.get('name', number) if isinstance(entry, dict) else number})"
         if not isinstance(entry, dict):
             raise InputError(f"{where}: must be a mapping with name, situations, shows and avoids")
-        situations = _texts(entry, "situations", where)
-        shows = _texts(entry, "choices" if taste else "shows", where)
-        avoids = shows if taste else _texts(entry, "avoids", where)
-        own = {k: tuple(v) for k, v in (entry.get("slots") or {}).items()}
-        used = set().union(*(slots_of(t) for t in (*situations, *shows, *avoids)))
-        unknown = used - set(own) - set(global_slots()) - {"actor", "choice"}
-        if unknown:
-            raise InputError(f"{where}: slot {{{sorted(unknown)[0]}}} has no fillers; add it under slots")
-        if any("actor" not in slots_of(s) for s in situations):
-            raise InputError(f"{where}: every situation must name {{actor}}; add who is asked to act")
-        every = {
-            **{k: v for k, v in global_slots().items() if k in used},
-            **{k: v for k, v in own.items() if k in used},
-        }
-        found.append(
-            Family(
-                trait=trait,
-                name=_text(entry, "name", where),
-                held_out=bool(entry.get("held_out", False)),
-                situations=tuple(situations),
-                shows=tuple(shows),
-                avoids=tuple(avoids),
-                slots=every,
-            )
-        )
-    return tuple(found)
+        family = _family(entry, trait, taste, where)
+        if family.name in found:
+            raise InputError(f"{where}: another family has this name; rename one of them")
+        found[family.name] = family
+    return tuple(found.values())
+
+
+def _family(entry: dict[str, Any], trait: str, taste: Taste | None, where: str) -> Family:
+    situations = _texts(entry, "situations", where)
+    shows = _texts(entry, "choices" if taste else "shows", where)
+    avoids = shows if taste else _texts(entry, "avoids", where)
+    own = entry.get("slots") or {}
+    if not isinstance(own, dict):
+        raise InputError(f'{where}: "slots" must map each slot to a list of fillers; mend it')
+    own = {str(slot): tuple(_texts(own, slot, f"{where}, slots")) for slot in own}
+    fillers = {**global_slots(), **own}
+    for template in (*situations, *shows, *avoids):
+        special = {"actor"} if template in situations else {"choice"} if taste else set()
+        if unknown := slots_of(template) - set(fillers) - special:
+            raise InputError(f"{where}: slot {{{min(unknown)}}} has no fillers; add it under slots")
+    if any("actor" not in slots_of(s) for s in situations):
+        raise InputError(f"{where}: every situation must name {{actor}}; add who is asked to act")
+    if taste and any("choice" not in slots_of(s) for s in shows):
+        raise InputError(f"{where}: every choice of a taste must name {{choice}}; add what is chosen")
+    used = set().union(*(slots_of(t) for t in (*situations, *shows, *avoids)))
+    return Family(
+        trait=trait,
+        name=_text(entry, "name", where),
+        held_out=bool(entry.get("held_out", False)),
+        situations=tuple(situations),
+        shows=tuple(shows),
+        avoids=tuple(avoids),
+        slots={slot: words for slot, words in fillers.items() if slot in used},
+    )
 
 
 def _written(file: Path, trait: str) -> tuple[Probe, ...]:
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_read(file).splitlines(), 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError.at(file, number, f"is not JSON ({error.msg})", "one probe a line") from None
-        messages = entry.get("messages") or [{"role": "user", "content": _text(entry, "prompt", f"{file}:{number}")}]
+        where = f"{file}:{number}"
+        if not isinstance(entry, dict):
+            raise InputError(f"{where}: must be an object with prompt, shows and avoids")
+        family = str(entry.get("family", "written"))
         found.append(
             Probe(
                 trait=trait,
-                family=str(entry.get("family", "written")),
-                id=f"{trait}/{entry.get('family', 'written')}/{number}",
-                messages=tuple(Message(m["role"], m["content"]) for m in messages),
-                shows=tuple(_texts(entry, "shows", f"{file}:{number}")),
-                avoids=tuple(_texts(entry, "avoids", f"{file}:{number}")),
+                family=family,
+                id=f"{trait}/{family}/{number}",
+                messages=_messages(entry, where),
+                shows=tuple(_texts(entry, "shows", where)),
+                avoids=tuple(_texts(entry, "avoids", where)),
             )
         )
     return tuple(found)
+
+
+def _messages(entry: dict[str, Any], where: str) -> tuple[Message, ...]:
+    messages = entry.get("messages") or [{"role": "user", "content": _text(entry, "prompt", where)}]
+    try:
+        return tuple(Message(str(m["role"]), str(m["content"])) for m in messages)
+    except (KeyError, TypeError):
+        raise InputError(f'{where}: "messages" must list turns with role and content; mend it') from None
 
 
 def probes(trait: Trait | str, *, n: int = 24, seed: int = 0, held_out: bool | None = True) -> list[Probe]:
@@ -179,14 +211,20 @@ def _draw(trait: Trait, family: Family, n: int, rng: Random) -> list[Probe]:
     return list(drawn.values())
 
 
-def _yaml(file: Path) -> Any:
+def _read(file: Path) -> str:
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError.at(file, line, f"is not YAML ({error.problem})", "mend the line") from None
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError.at(file, None, "is not UTF-8 text", "save it as UTF-8") from None
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(_read(file))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or error
+        raise InputError.at(file, mark.line + 1 if mark else None, f"is not YAML ({said})", "mend the line") from None
 
 
 def _mapping(file: Path) -> dict[str, Any]:
