@@ -185,8 +185,9 @@ def _crew(n: int, log: Path | None) -> Iterator[list[_Worker]]:
             worker.process.terminate()
         raise
     finally:
+        until = time.monotonic() + 1.5
         for worker in crew:
-            worker.process.join(3)
+            worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
@@ -251,6 +252,8 @@ def _serve(pipe: Connection, log: Path | None) -> None:
             answer: tuple[str, ...] = ("done",)
         except InputError as error:
             answer = ("failed", str(error), "")
+        except SystemExit:
+            os._exit(_STOPPED)  # all is unwound; what is left of the interpreter needs no ceremony
         except MemoryError:
             answer = ("failed", "out of memory; use fewer workers or a smaller batch", "")
         except Exception as error:
