@@ -11,9 +11,6 @@ from upbringing.rows import Message, Row
 from upbringing.traits import ANSWER, QUESTION, Family, Trait, fill, global_slots
 from upbringing.world.spec import WorldSpec, lexicon
 
-# Words that lose their capital after "Later, "; names keep theirs.
-_SMALL = frozenset(("A", "An", "The", "Some", "Each", "Every", "One", "Two", "No", "There", "It", "When", "At", "In"))
-
 
 @dataclass(frozen=True)
 class Character:
@@ -78,6 +75,7 @@ class Writer:
                 for w in fillers
             }
         )
+        self._names = {*self.words["names"], self.words["assistant"], *global_slots()["person"]}
         self._kinds = list(self.words["kinds"])
         self._kind_shares = list(self.words["kinds"].values())
 
@@ -230,7 +228,7 @@ class Writer:
         motive = self._motive(who, trait, motives)
         told = situation.replace("{actor}", who.name)
         first, _, rest = told.partition(" ")
-        start = f"{link}{first.lower()} {rest}" if link and first in _SMALL else link + told
+        start = f"{link}{first.lower()} {rest}" if link and first not in self._names else link + told
         return (
             f"{said + ' ' if said else ''}{start} {who.name} {deciding} {deed.act}{motive}.{self._comment(deed)}",
             deed,
