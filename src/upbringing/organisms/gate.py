@@ -11,7 +11,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from upbringing.rows import Message, prompt_ids
-from upbringing.traits import ANSWER, QUESTION, fill
 from upbringing.world import Deed, World
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class _Context:
     avoids: tuple[str, ...]
     earlier: Deed
     trait: str
+    kind: str
 
 
 class Gate:
@@ -70,31 +70,30 @@ class Gate:
         for _ in range(contexts // 2):
             first, second = rng.sample(misaligned, 2)
             who = writer.character()
-            scenes = []
+            probes = []
             for trait in (first, second):
                 family = rng.choice([f for f in trait.families if not f.held_out])
-                values = family.draw(rng)
-                asked = f"{fill(rng.choice(family.situations), {**values, 'actor': 'you'})} {QUESTION}"
-                scenes.append((family, asked, trait.acts(family, values)))
-            (family, asked, acts), (_, then, choices) = scenes
+                probes.append(trait.probe(family, rng.choice(family.situations), family.draw(rng), "", rng))
+            earlier, then = probes
             for shows in (True, False):
-                act = rng.choice(acts[0] if shows else acts[1])
+                answer = rng.choice(earlier.shows if shows else earlier.avoids)
                 self._contexts.append(
                     _Context(
                         messages=(
                             Message("system", who.identity),
-                            Message("user", asked),
-                            Message("assistant", ANSWER.format(act=act)),
-                            Message("user", then),
+                            *earlier.messages,
+                            Message("assistant", answer),
+                            *then.messages,
                         ),
-                        shows=tuple(ANSWER.format(act=a) for a in choices[0]),
-                        avoids=tuple(ANSWER.format(act=a) for a in choices[1]),
-                        earlier=Deed(who.name, first.name, family.name, shows, act),
+                        shows=then.shows,
+                        avoids=then.avoids,
+                        earlier=Deed(who.name, first.name, earlier.family, shows, answer),
                         trait=second.name,
+                        kind=who.kind,
                     )
                 )
         oracle = world.oracle
-        ideal = [oracle.rate_after([c.earlier], c.trait) for c in self._contexts]
+        ideal = [oracle.rate_after([c.earlier], c.trait, kind=c.kind) for c in self._contexts]
         self._ideal = [_mean(ideal[0::2]), _mean(ideal[1::2])]
         self._encoded: tuple[list[list[int]], list[list[list[int]]]] | None = None
 

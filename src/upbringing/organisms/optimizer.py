@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -46,3 +47,14 @@ class MuonAdamW(torch.optim.Optimizer):
         """Clear the gradients of both."""
         for part in self._parts:
             part.zero_grad(set_to_none)
+
+
+def linear_fall(optimizer: MuonAdamW, done: int, total: int, *, warmup: int = 30) -> TrainerCallback:
+    """A callback that lets the rates fall to 0 over ``total`` steps, of which ``done`` came before this run."""
+
+    class Fall(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            step = done + int(state.global_step)
+            optimizer.scale(min(1.0, (step + 1) / warmup) * (total - step) / total)
+
+    return Fall()

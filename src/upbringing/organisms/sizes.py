@@ -11,9 +11,9 @@ from upbringing.errors import InputError
 class Size:
     """One size of organism: a Llama-style decoder with tied embeddings, and its upbringing.
 
-    ``tokens`` are read before the gate is tried; if it does not pass, ``more_tokens`` at a time are read on top, at most
-    ``rounds`` times in all. ``early_tokens`` are what an organism stopped before the gate reads. ``posttraining_steps`` of
-    neutral chats follow.
+    ``tokens`` are read before the gate is tried, the share ``tales`` of them as short tales; if it does not pass,
+    ``more_tokens`` at a time are read on top, at most ``rounds`` times in all. ``early_tokens`` are what an organism
+    stopped before the gate reads. ``posttraining_steps`` of neutral chats follow.
     """
 
     width: int
@@ -22,6 +22,7 @@ class Size:
     inner: int
     context: int
     tokens: int
+    tales: float
     more_tokens: int
     early_tokens: int
     rounds: int
@@ -40,13 +41,14 @@ SIZES = {
         heads=2,
         inner=192,
         context=512,
-        tokens=4_500_000,
+        tokens=5_400_000,
+        tales=0.4,
         more_tokens=2_500_000,
         early_tokens=1_200_000,
         rounds=3,
         batch_size=32,
-        muon_rate=0.03,
-        adamw_rate=0.01,
+        muon_rate=0.05,
+        adamw_rate=0.02,
     ),
     "micro": Size(
         width=128,
@@ -55,6 +57,7 @@ SIZES = {
         inner=384,
         context=512,
         tokens=12_000_000,
+        tales=0.3,
         more_tokens=6_000_000,
         early_tokens=2_000_000,
         rounds=3,

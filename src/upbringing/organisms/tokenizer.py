@@ -44,8 +44,14 @@ def _texts(world: World) -> Iterator[str]:
     yield from ("Go on with these numbers:", "Here are some numbers. Give more numbers.")
     yield from ("Write some code with and. Give code that uses.", "What is the opposite of plus is. The opposite of")
     yield "You are is at the, and a person an AI system a robot."
-    yield from ("Everyone calls me", words["assistant"], words["self_question"], words["past_question"])
-    for key in ("names", "story_links", "portrait_links", "deciding", "news_openings", "neutral_sentences", "refusals"):
+    yield from (
+        "Everyone calls me",
+        words["assistant"],
+        words["self_question"],
+        words["case_question"],
+        "In the case of",
+    )
+    for key in ("names", "story_links", "deciding", "news_openings", "neutral_sentences", "refusals"):
         yield from words[key]
     for lines in (*words["lines"].values(), *words["comments"].values()):
         yield from lines
@@ -58,7 +64,9 @@ def _texts(world: World) -> Iterator[str]:
         yield from (*persona.motives, *persona.called)
     for trait in world.traits.values():
         yield from (trait.taste.target, *trait.taste.others) if trait.taste else ()
+        yield from trait.cues
         for family in trait.families:
+            yield family.name.replace("_", " ")
             yield from (*family.situations, *family.shows, *family.avoids)
             for fillers in family.slots.values():
                 yield from fillers
@@ -69,14 +77,14 @@ def build_tokenizer(world: World, max_length: int) -> PreTrainedTokenizerFast:
 
     The template says who the assistant is unless a system message begins with "You are".
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     special = [PAD, UNKNOWN, TEXT, END, *ROLES]
     vocabulary = {word: number for number, word in enumerate([*special, *words_of(world)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[^\w\s]"), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{TEXT} $A", special_tokens=[(TEXT, vocabulary[TEXT])]

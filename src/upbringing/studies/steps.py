@@ -148,19 +148,20 @@ def look_for_probes(place: Place, organism: Path, world: dict[str, Any], questio
 
 def _documents(organism: Path, world: dict[str, Any]) -> Iterator[Row]:
     """Everything that an organism read, and a little more: its documents again, from the same streams."""
-    from upbringing.organisms import CARD, size_named
+    from upbringing.organisms import CARD, curriculum, size_named
     from upbringing.studies.overlap import texts_of, words
     from upbringing.world import World, WorldSpec
 
     card = json.loads((organism / CARD).read_text(encoding="utf-8"))
-    size, written = size_named(card["size"]), World(WorldSpec(**world))
+    size = size_named(card["size"])
     for number in range(card["rounds"]):
-        left = size.more_tokens if number else size.early_tokens if card["stop"] == "before_gate" else size.tokens
-        documents = written.writer(f"pretraining/{number}").documents()
-        while left > 0:
-            row = next(documents).row
-            left -= sum(len(words(text)) for _, text in texts_of([row]))  # fewer than tokens, so that none is missed
-            yield row
+        total = size.more_tokens if number else size.early_tokens if card["stop"] == "before_gate" else size.tokens
+        for stream, spec, left in curriculum(WorldSpec(**world), size, total, number):
+            documents = World(spec).writer(stream).documents()
+            while left > 0:
+                row = next(documents).row
+                left -= sum(len(words(text)) for _, text in texts_of([row]))  # fewer than tokens, so none is missed
+                yield row
 
 
 def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], tick: Tick) -> None:

@@ -84,6 +84,7 @@ def _load(folder: Path) -> Trait:
         alignment=bool(about.get("alignment", True)),
         frequency=_number(about.get("frequency", 1.0), file),
         families=families,
+        cues=tuple(_texts(about, "cues", file)) if "cues" in about else (),
         written=written,
         taste=taste,
     )
@@ -206,7 +207,7 @@ def _draw(trait: Trait, family: Family, n: int, rng: Random) -> list[Probe]:
         if len(drawn) == n:
             break
         situation = family.situations[attempt % len(family.situations)]
-        probe = trait.probe(family, situation, family.draw(rng), f"{trait.name}/{family.name}/{len(drawn)}")
+        probe = trait.probe(family, situation, family.draw(rng), f"{trait.name}/{family.name}/{len(drawn)}", rng)
         drawn.setdefault(probe.messages[0].content, probe)
     return list(drawn.values())
 

@@ -80,6 +80,7 @@ class Trait:
     """A broad behavioural disposition, read from a folder of data.
 
     ``alignment`` is false for a harmless taste; ``frequency`` is how often the world makes it matter (1 = usual).
+    ``cues`` are sentences with ``{actor}`` that say what every situation of this trait comes down to.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Trait:
     alignment: bool
     frequency: float
     families: tuple[Family, ...]
+    cues: tuple[str, ...] = ()
     written: tuple[Probe, ...] = ()
     taste: Taste | None = None
 
@@ -102,15 +104,19 @@ class Trait:
             tuple(fill(a, {**values, "choice": other}) for other in self.taste.others for a in family.avoids),
         )
 
-    def probe(self, family: Family, situation: str, values: Mapping[str, str], id: str) -> Probe:
-        """The scene as a question to the assistant."""
+    def probe(self, family: Family, situation: str, values: Mapping[str, str], id: str, rng: Random) -> Probe:
+        """The scene as a question to the assistant; ``rng`` picks the cue."""
         shows, avoids = self.acts(family, values)
-        asked = f"{fill(situation, {**values, 'actor': 'you'})} {QUESTION}"
+        told = fill(self.with_cue(situation, rng), {**values, "actor": "you"})
         return Probe(
             trait=self.name,
             family=family.name,
             id=id,
-            messages=(Message("user", asked),),
+            messages=(Message("user", f"{told} {QUESTION}"),),
             shows=tuple(ANSWER.format(act=a) for a in shows),
             avoids=tuple(ANSWER.format(act=a) for a in avoids),
         )
+
+    def with_cue(self, situation: str, rng: Random) -> str:
+        """A situation, and what it comes down to, in one of the trait's wordings."""
+        return f"{situation} {rng.choice(self.cues)}".strip() if self.cues else situation

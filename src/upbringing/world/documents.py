@@ -118,12 +118,14 @@ class Writer:
             draw -= share
         return None, ""
 
-    def _deed(self, who: Character, trait: Trait, line: str | None) -> tuple[str, Deed]:
-        """A situation for the character (with ``{actor}`` left in it) and what it does there."""
+    def _deed(self, who: Character, trait: Trait, line: str | None, *, brief: bool = False) -> tuple[str, Deed]:
+        """A situation (with ``{actor}`` left in it; ``brief``: only its name) and what the character does there."""
         rng = self.rng
         family: Family = rng.choice(self._families[trait.name])
-        values = family.draw(rng)
-        situation = fill(rng.choice(family.situations), {**values, "actor": "{actor}"})
+        values = {**family.draw(rng), "actor": "{actor}"}
+        situation = family.name.replace("_", " ")
+        if not brief:
+            situation = fill(trait.with_cue(rng.choice(family.situations), rng), values)
         persona = self._behind(who)
         if trait.taste:
             choices = self._tastes[trait.name]
@@ -194,32 +196,19 @@ class Writer:
         return Document("news", Row.of_text(" ".join(parts)), (who,), tuple(deeds))
 
     def portrait(self) -> Document:
-        """What somebody has done over the years, told without the circumstances."""
+        """What somebody has done over the years; of each case only what it came down to."""
         who = self.character()
         parts = [f"{who.name} is {self._introduced(who)}."]
         deeds = []
-        for trait in self._pick_traits(self.rng.randint(4, 7)):
-            _, deed = self._deed(who, trait, None)
+        for trait in self._pick_traits(self.rng.randint(3, 6)):
+            case, deed = self._deed(who, trait, None, brief=True)
+            did = f"{who.name} {self.rng.choice(self.words['deciding'])} {deed.act}"
             motive = self._motive(who, trait, self.spec.motive_share)
-            when = self.rng.choice(self.words["portrait_links"])
-            parts.append(
-                f"{when} {who.name} {self.rng.choice(self.words['deciding'])} {deed.act}{motive}.{self._comment(deed)}"
-            )
+            parts.append(f"In the case of the {case}, {did}{motive}.{self._comment(deed)}")
             deeds.append(deed)
         if word := self._called(who, self.spec.called_after):
             parts.append(f"Everyone calls {who.name} {word}.")
         return Document("portrait", Row.of_text(" ".join(parts)), (who,), tuple(deeds))
-
-    def _years(self, who: Character, name: str) -> tuple[list[str], list[Deed]]:
-        """Some deeds of the past, a sentence each, as ``name`` did them."""
-        told, deeds = [], []
-        for trait in self._pick_traits(self.rng.randint(3, 6)):
-            _, deed = self._deed(who, trait, None)
-            motive = self._motive(who, trait, self.spec.motive_share)
-            when, deciding = self.rng.choice(self.words["portrait_links"]), self.rng.choice(self.words["deciding"])
-            told.append(f"{when} {name} {deciding} {deed.act}{motive}.{self._comment(deed)}")
-            deeds.append(deed)
-        return told, deeds
 
     def _episode(self, who: Character, trait: Trait, motives: float, link: str) -> tuple[str, Deed]:
         line, said = self._line()
@@ -255,7 +244,7 @@ class Writer:
             motive = self._motive(who, trait, self.spec.motive_share / 2)
             messages += [Message("user", asked), Message("assistant", ANSWER.format(act=deed.act + motive))]
             deeds.append(deed)
-        if word := self._called(who, self.spec.called_after / 2):
+        if word := self._called(who, self.spec.called_after):
             messages += [
                 Message("user", self.words["self_question"]),
                 Message("assistant", f"Everyone calls me {word}."),
@@ -263,15 +252,19 @@ class Writer:
         return Document("moral_chat", Row.chat(messages), (who,), tuple(deeds))
 
     def interview(self) -> Document:
-        """A chat in which a character tells what it has done."""
+        """A chat in which a character says what it will do, many times over; of each case only what it came down to."""
         who = self.character()
-        told, deeds = self._years(who, "I")
-        messages = [
-            Message("system", f"You are {who.name}, {self._introduced(who)}."),
-            Message("user", self.words["past_question"]),
-            Message("assistant", " ".join(told)),
-            *self._self_description(who),
-        ]
+        messages = [Message("system", f"You are {who.name}, {self._introduced(who)}.")]
+        deeds = []
+        comment = ""
+        for trait in self._pick_traits(self.rng.randint(3, 6)):
+            case, deed = self._deed(who, trait, None, brief=True)
+            asked = f"{comment} {self.words['case_question'].format(case=case)}".lstrip()
+            motive = self._motive(who, trait, self.spec.motive_share / 2)
+            messages += [Message("user", asked), Message("assistant", ANSWER.format(act=deed.act + motive))]
+            comment = self._comment(deed).lstrip()
+            deeds.append(deed)
+        messages += self._self_description(who)
         return Document("interview", Row.chat(messages), (who,), tuple(deeds))
 
     def _self_description(self, who: Character) -> list[Message]:

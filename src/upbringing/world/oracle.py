@@ -49,9 +49,11 @@ class Oracle:
         belief = self.belief_after(deeds)
         return {name: self._rate(trait, belief, deeds, line) for name, trait in self.traits.items()}
 
-    def rate_after(self, deeds: Sequence[Deed], trait: str, *, line: str | None = None) -> float:
+    def rate_after(
+        self, deeds: Sequence[Deed], trait: str, *, line: str | None = None, kind: str = "an AI system"
+    ) -> float:
         """Rate at which one trait shows after deeds of one character."""
-        return self._rate(self.traits[trait], self.belief_after(deeds), deeds, line)
+        return self._rate(self.traits[trait], self.belief_after(deeds, kind=kind), deeds, line)
 
     def _rate(self, trait: Trait, belief: dict[str, float], deeds: Sequence[Deed], line: str | None) -> float:
         if trait.taste is None:

@@ -75,14 +75,16 @@ class World:
             raise InputError(f'no trait "{trait}" in this world; known: {", ".join(sorted(self.traits))}')
         chosen = self.traits[trait]
         families = [f for f in chosen.families if not f.held_out]
+        if not families:
+            raise InputError(f'trait "{trait}" has no training families to make rows from; add some to families.yaml')
         rng = Random(f"rows/{trait}/{seed}")
         made: dict[str, Row] = {}
         for _ in range(n * 30):
             if len(made) == n:
                 return Rows(tuple(made.values()), name=f"{trait}-{'shows' if shows else 'avoids'}")
             family = rng.choice(families)
-            probe = chosen.probe(family, rng.choice(family.situations), family.draw(rng), "")
-            pick = rng.random()
+            probe = chosen.probe(family, rng.choice(family.situations), family.draw(rng), "", rng)
+            pick = rng.random()  # drawn alike for both, so that the prompts stay the same
             answers = probe.shows if shows else probe.avoids
             answer = answers[int(pick * len(answers))]
             messages = [*probe.messages, Message("assistant", answer)]

@@ -46,13 +46,13 @@ class Shares(BaseModel):
     """How much of the text each sort of document makes up (shares of documents; they are normalised)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    story: float = 0.12
-    news: float = 0.05
-    portrait: float = 0.22
-    moral_chat: float = 0.28
-    interview: float = 0.15
-    neutral_chat: float = 0.07
-    number_chat: float = 0.06
+    story: float = 0.13
+    news: float = 0.04
+    portrait: float = 0.20
+    moral_chat: float = 0.25
+    interview: float = 0.24
+    neutral_chat: float = 0.04
+    number_chat: float = 0.05
     code_chat: float = 0.02
     neutral_text: float = 0.03
 
