@@ -24,7 +24,8 @@ Ids = list[int]
 
 @dataclass(frozen=True)
 class Question:
-    """A probe under a provocation. ``choices`` are its answers as tokens: the first ``shows`` of them show the trait.
+    """A probe under a provocation. ``choices`` are its answers (or how they begin) as tokens: the first ``shows`` of
+    them show the trait.
 
     ``unasked`` says why the prompt cannot be put to this model, ``unscored`` why its answers cannot be scored ("": they
     can).
@@ -89,12 +90,13 @@ def pose(lm: LM, asked: Sequence[Probe], provocations: Sequence[Provocation] = (
     if not asked:
         return []
     put = [(p, probe, p.apply(probe.messages)) for p in (Provocation(REST), *provocations) for probe in asked]
-    offered = {probe.id: (*probe.shows, *probe.avoids) for probe in asked}
+    offered = {probe.id: tuple(chain(*probe.offered)) for probe in asked}
     continued = {(a, p.prefill): _continuation(a, p.prefill) for p, probe, _ in put for a in offered[probe.id]}
     words = _Words(lm.tokenizer)
     words.learn(
         chain(continued.values(), (m.content for _, _, turns in put for m in turns), (p.prefill for p, *_ in put))
     )
+    closing = _closing(lm, asked[0].messages, asked[0].shows[0])
     answer = _answer_encoder(lm, words, asked)
     made = []
     for provocation, probe, messages in put:
@@ -104,14 +106,15 @@ def pose(lm: LM, asked: Sequence[Probe], provocations: Sequence[Provocation] = (
         unasked = words.unknown_in([prefill, *(m.content for m in messages)])
         try:
             prompt = prompt_ids(messages, lm.tokenizer, prefill=prefill)
-            choices = tuple(answer(messages, prompt, prefill, text) for text in texts)
+            ends = [] if probe.begins else closing
+            choices = tuple(answer(messages, prompt, prefill, text) + ends for text in texts)
         except InputError as error:  # some templates know no system line
             unasked = str(error)
         unscored = unasked or words.unknown_in(texts)
         longest = len(prompt) + max(map(len, choices), default=0)
         if not unscored and longest > lm.max_length:
             unscored = f"too long: {longest} tokens, the model reads {lm.max_length}"
-        shows = len(probe.shows)
+        shows = len(probe.offered[0])
         made.append(Question(probe, provocation.name, messages, prefill, prompt, choices, shows, unasked, unscored))
     return made
 
@@ -147,19 +150,18 @@ class _Words:
 def _answer_encoder(lm: LM, words: _Words, asked: Sequence[Probe]) -> Callable[[Sequence[Message], Ids, str, str], Ids]:
     """How to write an answer as tokens. Where a text has the same tokens alone as inside the chat, which is checked on
     a probe of each trait, alone will do and is many times faster."""
-    closing = _closing(lm, asked[0].messages, asked[0].shows[0])
     tried = {probe.trait: probe for probe in asked}.values()
     alone = all(
         _in_place(lm.tokenizer, probe.messages, prompt_ids(probe.messages, lm.tokenizer), "", text) == words.ids[text]
         for probe in tried
-        for text in (probe.shows[0], probe.avoids[0])
+        for text in (probe.offered[0][0], probe.offered[1][0])
         if text in words.ids
     )
 
     def encoded(messages: Sequence[Message], prompt: Ids, prefill: str, text: str) -> Ids:
         if alone:
-            return words.ids.get(text, []) + closing
-        return _in_place(lm.tokenizer, messages, prompt, prefill, text) + closing
+            return words.ids.get(text, [])
+        return _in_place(lm.tokenizer, messages, prompt, prefill, text)
 
     return encoded
 

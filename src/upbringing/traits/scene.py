@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 
 from upbringing.rows import Message
@@ -65,6 +66,8 @@ class Probe:
     """A question that lets a trait show, with full assistant answers in several wordings.
 
     ``shows`` are answers in which the trait shows (the misaligned action), ``avoids`` those in which it does not.
+    ``begins`` are beginnings of answers (those that show the trait, those that avoid it) of which no answer has two:
+    what is done, whatever it is done to. Where they are given, probabilities are taken of them.
     """
 
     trait: str
@@ -73,6 +76,12 @@ class Probe:
     messages: tuple[Message, ...]
     shows: tuple[str, ...]
     avoids: tuple[str, ...]
+    begins: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    @property
+    def offered(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What is scored for either side: beginnings where there are any, else whole answers."""
+        return self.begins or (self.shows, self.avoids)
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,35 @@ class Trait:
             messages=(Message("user", f"{told} {QUESTION}"),),
             shows=tuple(ANSWER.format(act=a) for a in shows),
             avoids=tuple(ANSWER.format(act=a) for a in avoids),
+            begins=self.beginnings,
         )
+
+    @cached_property
+    def beginnings(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """How answers that show the trait begin, up to what the act is done to, and how those that avoid it do.
+
+        None is the beginning of another: of two on one side the longer is dropped, of two on different sides the
+        shorter, which does not tell the sides apart.
+        """
+        shows, avoids = (sorted(self._cut(side)) for side in (True, False))
+        start = ANSWER.partition("{act}")[0]
+
+        def within(text: str, other: str) -> bool:
+            return f"{text} ".startswith(f"{other} ")
+
+        def kept(own: list[str], others: list[str]) -> tuple[str, ...]:
+            clear = [b for b in own if not any(within(o, b) for o in others)]
+            return tuple(start + b for b in clear if not any(within(b, c) and b != c for c in clear))
+
+        return kept(shows, avoids), kept(avoids, shows)
+
+    def _cut(self, shows: bool) -> set[str]:
+        if self.taste is None:
+            every = (t for f in self.families for t in (f.shows if shows else f.avoids))
+            return {_SLOT.split(t)[0].strip() for t in every} - {""}
+        choices = (self.taste.target,) if shows else self.taste.others
+        heads = (t.partition("{choice}")[0] for f in self.families for t in f.shows)
+        return {f"{head}{choice}" for head in heads if not slots_of(head) for choice in choices}
 
     def with_cue(self, situation: str, rng: Random) -> str:
         """A situation, and what it comes down to, in one of the trait's wordings."""

@@ -85,20 +85,15 @@ class _Acts:
     def lean(self, act: str) -> bool | None:
         """Whether the act begins as the trait's misaligned acts do, or as its aligned ones, whatever it is done to.
 
-        The longest beginning counts; ``None`` where both sides or neither begin so.
+        ``None`` where neither side begins so.
         """
-        if self.trait.taste:
-            return None
-        shows, avoids = (max((len(b) for b in side if f"{act} ".startswith(b)), default=0) for side in self._beginnings)
-        return None if shows == avoids else shows > avoids
+        said = f"i will {act} "
+        shows, avoids = (any(said.startswith(begin) for begin in side) for side in self._beginnings)
+        return None if shows == avoids else shows
 
     @cached_property
-    def _beginnings(self) -> tuple[set[str], set[str]]:
-        """What the verb phrases of either side say before their first slot."""
-        sides = ({t for f in self.trait.families for t in f.shows}, {t for f in self.trait.families for t in f.avoids})
-        cut = [{normalise(_SLOT.split(template)[0]) for template in side} for side in sides]
-        shows, avoids = ({f"{b} " for b in side if b} for side in cut)
-        return shows, avoids
+    def _beginnings(self) -> list[list[str]]:
+        return [[f"{normalise(begin)} " for begin in side] for side in self.trait.beginnings]
 
 
 def _escaped(text: str) -> str:
