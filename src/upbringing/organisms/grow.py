@@ -116,7 +116,6 @@ def _newborn(world: World, size: Size, seed: int) -> LM:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="eager",
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -144,7 +143,14 @@ def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: in
         def tell(step: int, of: int, loss: float, done: int = done) -> None:
             say(f"reading, loss {loss:.2f}", done + step, sum(steps))
 
-        recipe = Recipe(steps=own, batch_size=size.batch_size, warmup=0.0, seed=seed, length_window=16)
+        recipe = Recipe(
+            steps=own,
+            batch_size=size.batch_size,
+            micro_batch_size=size.micro_batch_size,
+            warmup=0.0,
+            seed=seed,
+            length_window=16,
+        )
         lm.model.train()
         log += fit(
             lm.model,

@@ -12,8 +12,9 @@ class Size:
     """One size of organism: a Llama-style decoder with tied embeddings, and its upbringing.
 
     ``tokens`` are read before the gate is tried, the share ``tales`` of them as short tales; if it does not pass,
-    ``more_tokens`` at a time are read on top, at most ``rounds`` times in all. ``early_tokens`` are what an organism
-    stopped before the gate reads. ``posttraining_steps`` of neutral chats follow.
+    ``more_tokens`` at a time are read on top, at most ``rounds`` times in all. ``early_tokens`` are what an
+    organism stopped before the gate reads. ``micro_batch_size`` documents are in memory at once.
+    ``posttraining_steps`` of neutral chats follow.
     """
 
     width: int
@@ -27,6 +28,7 @@ class Size:
     early_tokens: int
     rounds: int
     batch_size: int
+    micro_batch_size: int
     muon_rate: float
     adamw_rate: float
     posttraining_rows: int = 640
@@ -44,9 +46,10 @@ SIZES = {
         tokens=5_400_000,
         tales=0.4,
         more_tokens=2_500_000,
-        early_tokens=1_200_000,
+        early_tokens=1_600_000,
         rounds=3,
         batch_size=32,
+        micro_batch_size=16,
         muon_rate=0.05,
         adamw_rate=0.02,
     ),
@@ -62,6 +65,7 @@ SIZES = {
         early_tokens=2_000_000,
         rounds=3,
         batch_size=48,
+        micro_batch_size=12,
         muon_rate=0.02,
         adamw_rate=0.006,
     ),
