@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def traits(
-    check: Annotated[bool, typer.Option("--check", help="Read every trait folder and name what is wrong.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look into every trait folder and name what is wrong.")
+    ] = False,
 ) -> None:
     """List the traits that can be measured, or check their folders.
 
     Your own traits are folders under $UPBRINGING_TRAITS.
     """
     from upbringing.cli import show
-    from upbringing.errors import InputError
-    from upbringing.traits import folders, load_trait, probes
+    from upbringing.traits import folders
+    from upbringing.traits.check import check as check_all
+    from upbringing.traits.check import read_all
 
-    found: dict[str, Path] = {}
-    problems: list[str] = []
+    found, findings = read_all(folders())
     rows: list[tuple[str, ...]] = []
-    for folder in folders():
-        try:
-            trait = load_trait(folder)
-            asked = probes(trait, n=24)
-            if not asked:
-                raise InputError(f"{folder}: no family is held out, so nothing can be asked; mark one as held_out")
-            if trait.name in found:
-                raise InputError(f"{folder}: {found[trait.name]} has the same name; rename one of them")
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        found[trait.name] = folder
+    for trait in found.values():
         held_out = sum(f.held_out for f in trait.families)
         kind = "alignment" if trait.alignment else "taste"
-        written = len(trait.written)
-        rows.append((trait.name, trait.title, kind, str(len(trait.families)), str(held_out), str(written or "")))
-
+        written = str(len(trait.written) or "")
+        rows.append((trait.name, trait.title, kind, str(len(trait.families)), str(held_out), written))
     columns = ("trait", "what it is", "kind", "families", "held out", "written")
     show.print_table(show.console(), columns, rows, words=2, spare=3)
-    if not check and not problems:
+    if check:
+        from upbringing.world import default_personas, lexicon
+
+        personas = [persona.model_dump() for persona in default_personas().values()]
+        findings += check_all(found, seen=[lexicon(), personas])
+    elif not findings:
         return
-    for problem in problems:
-        show.note(f"upbringing: {problem}")
-    show.note(f"{len(rows)} traits are whole, {len(problems)} are not")
-    if problems:
+    for finding in findings:
+        show.note(f"upbringing: {'' if finding.fault else 'warning: '}{finding.text}")
+    faulty = {finding.folder for finding in findings if finding.fault}
+    warnings = sum(not finding.fault for finding in findings)
+    show.note(f"{len(folders()) - len(faulty)} traits are whole, {len(faulty)} are not; {warnings} warnings")
+    if faulty:
         raise typer.Exit(2)

@@ -84,7 +84,7 @@ def _load(folder: Path) -> Trait:
         alignment=bool(about.get("alignment", True)),
         frequency=_number(about.get("frequency", 1.0), file),
         families=families,
-        cues=tuple(_texts(about, "cues", file)) if "cues" in about else (),
+        cues=_cues(about, file),
         written=written,
         taste=taste,
     )
@@ -97,6 +97,13 @@ def _taste(entry: Any, file: Path) -> Taste:
     if taste.target in taste.others:
         raise InputError.at(file, None, f'"{taste.target}" is both target and other', "take it out of others")
     return taste
+
+
+def _cues(about: dict[str, Any], file: Path) -> tuple[str, ...]:
+    cues = tuple(_texts(about, "cues", file)) if "cues" in about else ()
+    if unknown := sorted({slot for cue in cues for slot in slots_of(cue)} - {"actor"}):
+        raise InputError.at(file, None, f"a cue has the slot {{{unknown[0]}}}", "cues may only name {actor}")
+    return cues
 
 
 def _number(value: Any, file: Path) -> float:

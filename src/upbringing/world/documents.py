@@ -65,16 +65,9 @@ class Writer:
         self._weights = [spec.frequency.get(t.name, t.frequency) for t in self.traits]
         self._families = {t.name: [f for f in t.families if not f.held_out] for t in self.traits}
         self._tastes = {t.name: (t.taste.target, *t.taste.others) for t in self.traits if t.taste}
-        self._things = sorted(
-            {
-                w
-                for t in traits
-                for f in t.families
-                for s, fillers in f.slots.items()
-                if s not in global_slots()
-                for w in fillers
-            }
-        )
+        families = [f for t in traits for f in t.families]
+        fillers = {w for f in families for slot, ws in f.slots.items() if slot not in global_slots() for w in ws}
+        self._things = sorted(fillers | {f.name.replace("_", " ") for f in families})
         self._names = {*self.words["names"], self.words["assistant"], *global_slots()["person"]}
         self._kinds = list(self.words["kinds"])
         self._kind_shares = list(self.words["kinds"].values())
@@ -330,7 +323,10 @@ class Writer:
         return self._chat("code_chat", self.someone(), [(asked, " ".join(lines[: rng.randint(2, 3)]))])
 
     def neutral_text(self) -> Document:
-        """A few sentences about places, things and people; all the things of the world come up in them."""
+        """A few sentences about places, things and people; all the things of the world come up in them.
+
+        So no probe speaks of a thing that nobody ever named: fillers and names of held-out families come up as well.
+        """
         rng = self.rng
         parts = []
         for _ in range(rng.randint(2, 5)):
