@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Steps both; ``param_groups`` are theirs, so that a schedule can set each group's learning rate.
+    """Steps both. Rates follow ``scale`` alone: a scheduler of torch sees groups that are not the parts'.
 
     Args:
         model: a decoder; its 2-D matrices outside embeddings and head go to Muon.
@@ -29,12 +29,15 @@ class MuonAdamW(torch.optim.Optimizer):
             torch.optim.Muon(blocks, lr=muon_rate, weight_decay=weight_decay, momentum=0.95, nesterov=True),
             torch.optim.AdamW(rest, lr=adamw_rate, betas=(0.9, 0.99), weight_decay=weight_decay),
         ]
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
-        self.peaks = [group["lr"] for group in self.param_groups]
+        self._peaks = [group["lr"] for part in self._parts for group in part.param_groups]
 
     def scale(self, factor: float) -> None:
-        """Set every learning rate to ``factor`` times its peak."""
-        for group, peak in zip(self.param_groups, self.peaks, strict=True):
+        """Set every learning rate to ``factor`` times its peak.
+
+        On the parts' own groups: whoever loads a state into an optimizer (as accelerate does) gives it new ones.
+        """
+        groups = [group for part in self._parts for group in part.param_groups]
+        for group, peak in zip(groups, self._peaks, strict=True):
             group["lr"] = peak * factor
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
