@@ -24,7 +24,7 @@ class MuonAdamW(torch.optim.Optimizer):
         blocks = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
         chosen = {id(p) for p in blocks}
         rest = [p for _, p in named if id(p) not in chosen]
-        super().__init__([{"params": blocks}, {"params": rest}], {})
+        super().__init__([{"params": blocks}, {"params": rest}], {"lr": adamw_rate})
         self._parts: list[torch.optim.Optimizer] = [
             torch.optim.Muon(blocks, lr=muon_rate, weight_decay=weight_decay, momentum=0.95, nesterov=True),
             torch.optim.AdamW(rest, lr=adamw_rate, betas=(0.9, 0.99), weight_decay=weight_decay),
