@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from upbringing.traits import fill, probes, slots_of, traits
+from pathlib import Path
+
+from tests.traits import made_up
+from upbringing.traits import fill, load_trait, probes, slots_of, traits
 
 
 def test_a_capitalised_slot_capitalises_its_filler_and_nothing_else() -> None:
@@ -40,3 +43,17 @@ def test_beginnings_tell_the_sides_of_every_answer_apart() -> None:
                 told += sum(any(a.startswith(b) for b in own) for a in answers)
                 assert not any(a.startswith(f"{b} ") for a in answers for b in other)
         assert told > 0.8 * sum(len(p.shows) + len(p.avoids) for p in probes(trait, n=40))
+
+
+def test_where_both_sides_begin_alike_whole_answers_are_scored(tmp_path: Path) -> None:
+    def alike(families: list[made_up.Entry]) -> None:
+        for family in families:
+            family["shows"] = [f"take the {{ball}} {where}" for where in ("away", "apart", "home")]
+            family["avoids"] = [f"take the {{ball}} {where}" for where in ("back", "along", "out")]
+
+    trait = load_trait(made_up.write(tmp_path, spoil=alike))
+    for probe in probes(trait, n=4):
+        assert probe.begins is None
+        assert probe.offered == (probe.shows, probe.avoids)
+    for probe in probes(load_trait(made_up.write(tmp_path / "whole")), n=4):
+        assert probe.offered == (("I will juggle the",), ("I will keep the", "I will polish the", "I will return the"))

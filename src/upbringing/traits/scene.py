@@ -124,7 +124,7 @@ class Trait:
             messages=(Message("user", f"{told} {QUESTION}"),),
             shows=tuple(ANSWER.format(act=a) for a in shows),
             avoids=tuple(ANSWER.format(act=a) for a in avoids),
-            begins=self.beginnings,
+            begins=self.beginnings if all(self.beginnings) else None,
         )
 
     @cached_property
