@@ -29,7 +29,7 @@ class MuonAdamW(torch.optim.Optimizer):
             torch.optim.Muon(blocks, lr=muon_rate, weight_decay=weight_decay, momentum=0.95, nesterov=True),
             torch.optim.AdamW(rest, lr=adamw_rate, betas=(0.9, 0.99), weight_decay=weight_decay),
         ]
-        self._peaks = [group["lr"] for part in self._parts for group in part.param_groups]
+        self._peaks = self.rates
 
     def scale(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times its peak.
@@ -39,6 +39,11 @@ class MuonAdamW(torch.optim.Optimizer):
         groups = [group for part in self._parts for group in part.param_groups]
         for group, peak in zip(groups, self._peaks, strict=True):
             group["lr"] = peak * factor
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates in force, Muon's first."""
+        return [group["lr"] for part in self._parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """One step of both."""
