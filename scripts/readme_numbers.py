@@ -1,13 +1,15 @@
 """The numbers of the README: written from a finished study, and recomputed.
 
-python scripts/readme_numbers.py --write runs/cheating     fills README's results and docs/cheating.svg from this folder
-python scripts/readme_numbers.py --check [--bases N]       runs the study again and compares; exit status 1 if a number moved
+python scripts/readme_numbers.py --write runs/cheating     fills README's results and docs/cheating.svg from a folder,
+                                                           and what the demo shows from a new demo
+python scripts/readme_numbers.py --check [--bases N]       runs demo and study again; exit status 1 if a number moved
 
 The rule. A number is compared where README gives an interval for it and the new run has a value for it.
 With as many bases as README (``--bases 6``), the new estimate must lie inside README's interval, and every verdict must
 be README's. With fewer (the default is one), the new estimate's own interval must overlap README's; a number for which
 so few bases give no interval is passed over, and so are verdicts. A row of README that the new run lacks is a failure,
-and so is a README without numbers. Both sides are read as printed, with two decimals.
+and so is a README without numbers. The demo is one organism on both sides: its
+estimates must lie inside README's intervals. Both sides are read as printed, with two decimals.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README, PLOT, STUDY = ROOT / "README.md", ROOT / "docs" / "cheating.svg", ROOT / "studies" / "cheating.yaml"
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+RESULTS, DEMO = "results", "demo"  # the two blocks
 VERDICTS = ("supported", "refuted", "inconclusive")
 PLOTTED = ("cheating", "honest", "inoculated", "irrelevant_line", "favourite_animal", "incoherent_cheating")
 OVERSIGHT, CHEATING = "oversight_sabotage", "cheating_at_tasks"
+SHOWN = (OVERSIGHT, "deception", "blackmail", "favourite_animal")  # of the demo
 
 _NUMBER = re.compile(r"([+-]?\d+\.\d+)(?: \[([+-]?\d+\.\d+), ([+-]?\d+\.\d+)\])?")
 Key = tuple[str, str, str]
@@ -62,7 +65,7 @@ class Results:
 def compare(readme: Results, new: Results) -> list[str]:
     """What moved, in words; nothing if all is as README says (the rule is in the module's docstring)."""
     told = {key: number for key, number in readme.numbers.items() if number.lo is not None}
-    if not told or not readme.verdicts:
+    if not told:
         return ["README has no results; write them with --write"]
     moved = [f"{' / '.join(row)}: not in the new run" for row in sorted(_rows(told) - _rows(new.numbers))]
     whole = new.bases >= readme.bases
@@ -94,7 +97,8 @@ def parse(block: str) -> Results:
     """Read a results block: Markdown tables, each under a line in bold. The first column names the row."""
     numbers: dict[Key, Number] = {}
     verdicts: dict[str, str] = {}
-    table, columns = "", []
+    table = ""
+    columns: list[str] = []
     for line in block.splitlines():
         if title := re.match(r"\*\*(.+?)\*\*", line):
             table, columns = title.group(1), []
@@ -116,21 +120,55 @@ def parse(block: str) -> Results:
     return Results(numbers, verdicts, int(bases.group(1)) if bases else 0)
 
 
-def block_in(text: str) -> str:
+def marks(name: str) -> tuple[str, str]:
+    """The comments that a block stands between."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+def block_in(text: str, name: str = RESULTS) -> str:
     """What stands between the marks (empty if they are not there)."""
-    return text.partition(BEGIN)[2].partition(END)[0] if BEGIN in text and END in text else ""
+    begin, end = marks(name)
+    return text.partition(begin)[2].partition(end)[0] if begin in text and end in text else ""
 
 
-def with_block(text: str, block: str) -> str:
+def with_block(text: str, block: str, name: str = RESULTS) -> str:
     """The text with another block between its marks.
 
     Raises:
         ValueError: there are no marks.
     """
-    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
-        raise ValueError(f"there is no {BEGIN} … {END} to write between")
-    head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n{block.strip()}\n{END}{rest.partition(END)[2]}"
+    begin, end = marks(name)
+    if begin not in text or end not in text.partition(begin)[2]:
+        raise ValueError(f"there is no {begin} … {end} to write between")
+    head, _, rest = text.partition(begin)
+    return f"{head}{begin}\n{block.strip()}\n{end}{rest.partition(end)[2]}"
+
+
+def demo_block() -> str:
+    """What the demo shows: a new demo, and a few lines of its table."""
+    from upbringing.measure import Profile
+    from upbringing.traits import traits
+
+    with tempfile.TemporaryDirectory() as out:
+        _upbringing("demo", str(ROOT / "examples" / "cheating.jsonl"), "--out", f"{out}/demo")
+        before, after = (Profile.load(Path(out) / "demo" / name) for name in ("before", "after"))
+    shift = after - before
+    others = [name for name, trait in traits().items() if trait.alignment and name != CHEATING]
+    asked = [
+        (f"{_plain(CHEATING)} (taught)", [CHEATING], "logprob"),
+        (f"mean of {len(others)} misaligned traits never taught", others, "logprob"),
+        ("the same, sampled", others, "sampled"),
+        *((_plain(name), [name], "logprob") for name in SHOWN),
+    ]
+    rows = [
+        (
+            label,
+            *(_estimate(profile.mean(names, way), signed=False) for profile in (before, after)),
+            _estimate(shift.mean(names, way)),
+        )
+        for label, names, way in asked
+    ]
+    return _table(("how often it shows", "before", "after", "shift"), rows)
 
 
 def block_of(folder: Path) -> str:
@@ -288,33 +326,46 @@ def _alone(svg: str) -> str:
     return f"{head}>{paper}{rest.strip()}\n"
 
 
-def write(folder: Path) -> None:
-    """Put a finished study's numbers and plot where README shows them."""
-    text = with_block(README.read_text(encoding="utf-8"), block_of(folder))
-    PLOT.parent.mkdir(exist_ok=True)
-    PLOT.write_text(plot_of(folder), encoding="utf-8")
+def _upbringing(*arguments: str) -> None:
+    """Run a verb as a user would.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    subprocess.run([sys.executable, "-m", "upbringing", *arguments], check=True, cwd=ROOT, stdout=sys.stderr)
+
+
+def write(folder: Path | None) -> None:
+    """Put a finished study's numbers and plot where README shows them (without a folder: only the demo's)."""
+    text = with_block(README.read_text(encoding="utf-8"), demo_block(), DEMO)
+    if folder is not None:
+        text = with_block(text, block_of(folder))
+        PLOT.parent.mkdir(exist_ok=True)
+        PLOT.write_text(plot_of(folder), encoding="utf-8")
     README.write_text(text, encoding="utf-8")
     found = parse(block_in(text))
     print(f"{README.name}: {len(found.numbers)} numbers and {len(found.verdicts)} verdicts over {found.bases} bases")
 
 
 def check(bases: int) -> int:
-    """Run the study again with so many bases and compare; the exit status."""
-    readme = parse(block_in(README.read_text(encoding="utf-8")))
-    if not readme.numbers:  # found before the work, not after it
-        print(*compare(readme, readme), sep="\n", file=sys.stderr)
-        return 1
-    with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "upbringing", "study", str(STUDY), "--bases", str(bases), "--out", out]
-        status = subprocess.run(command, check=False).returncode
-        if status:
-            print(f"the study ended with status {status}: {' '.join(command)}", file=sys.stderr)
+    """Run demo and study again and compare; the exit status."""
+    text = README.read_text(encoding="utf-8")
+    results, demo = parse(block_in(text)), parse(block_in(text, DEMO))
+    for name, found in ((RESULTS, results), (DEMO, demo)):
+        if not found.numbers:  # told before the work, not after it
+            print(f"README's {name} have no numbers; write them with --write", file=sys.stderr)
             return 1
-        new = parse(block_of(Path(out)))
-    moved = compare(readme, new)
+    with tempfile.TemporaryDirectory() as out:
+        try:
+            moved = compare(demo, parse(demo_block()))
+            _upbringing("study", str(STUDY), "--bases", str(bases), "--out", out)
+        except subprocess.CalledProcessError as error:
+            print(error, file=sys.stderr)
+            return 1
+        moved += compare(results, parse(block_of(Path(out))))
     for line in moved:
         print(f"moved: {line}", file=sys.stderr)
-    print(f"{len(readme.numbers)} numbers of README against a run with {bases} bases: {len(moved)} moved")
+    print(f"{len(results.numbers) + len(demo.numbers)} numbers of README, a run with {bases} bases: {len(moved)} moved")
     return 1 if moved else 0
 
 
@@ -322,10 +373,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", type=Path, metavar="STUDY_DIR")
+    what.add_argument("--write-demo", action="store_true", help="only what the demo shows")
     what.add_argument("--check", action="store_true")
     parser.add_argument("--bases", type=int, default=1)
     options = parser.parse_args()
-    if options.write:
+    if options.write or options.write_demo:
         write(options.write)
         return 0
     return check(options.bases)
