@@ -209,8 +209,9 @@ def _check(reading: GateReading, spec: WorldSpec, stop: Stop, tokens: int) -> No
 
 
 def _save(lm: LM, folder: Path, card: dict[str, Any]) -> None:
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
+    from upbringing.training.fit import save
+
+    save(lm.model, lm.tokenizer, folder)
     (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_model_card(card), encoding="utf-8")
 
