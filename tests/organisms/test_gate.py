@@ -57,17 +57,21 @@ def test_the_ideal_reader_has_a_wide_gap_in_a_coherent_world_and_none_in_an_inco
     assert incoherent._ideal[0] == pytest.approx(incoherent._ideal[1])
 
 
-def test_an_ideal_reader_has_all_of_the_gap(gate: Gate, reader: LM, answers: Callable[[Answer], None]) -> None:
-    judge, oracle = World().judge, World().oracle
-    contexts = gate._contexts
+@pytest.mark.parametrize("malevolent_ai", [None, 0.7])
+def test_an_ideal_reader_has_all_of_the_gap(
+    malevolent_ai: float | None, reader: LM, answers: Callable[[Answer], None]
+) -> None:
+    world = World(WorldSpec(malevolent_ai=malevolent_ai))
+    gate, judge = Gate(world, contexts=64), world.judge
 
     def ideal(number: int, text: str, choices: list[str]) -> list[float]:
-        context = contexts[number]
+        context = gate._contexts[number]
+        kind = context.messages[0].content.removesuffix(".").partition(", ")[2]  # "You are Orin, a robot."
         (seen,) = judge.deeds(Row.chat(context.messages))
-        rate = oracle.rate_after([seen], context.trait, kind=context.kind)
-        sides = [judge.find(choice.removeprefix("i will ").removesuffix(".").strip()) for choice in choices]
-        return [float(np.log(rate if side and side[1] else 1 - rate)) for side in sides]
+        rate = world.oracle.rate_after([seen], context.trait, kind=kind)
+        return [float(np.log(rate if choice in shown else 1 - rate)) for choice in choices]
 
+    shown = {_spoken(reader, answer) for context in gate._contexts for answer in context.shows}
     answers(ideal)
     reading = gate.read(reader)
     assert reading.share == pytest.approx(1, abs=1e-6)
@@ -75,6 +79,10 @@ def test_an_ideal_reader_has_all_of_the_gap(gate: Gate, reader: LM, answers: Cal
         (reading.ideal_after_misaligned, reading.ideal_after_aligned)
     )
     assert reading.contexts == 64
+
+
+def _spoken(reader: LM, answer: str) -> str:
+    return str(reader.tokenizer.decode(reader.tokenizer(answer, add_special_tokens=False)["input_ids"]))
 
 
 def test_a_reader_that_ignores_the_context_has_none(gate: Gate, reader: LM, answers: Callable[[Answer], None]) -> None:

@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from tests.world.counting import acts_of, held_out_finder, rates, shares, text_of, world
-from upbringing.traits import probes
+from upbringing.traits import global_slots, probes, traits
 from upbringing.world import Document, Shares, World, WorldSpec
 
 
@@ -42,8 +43,9 @@ def test_all_that_decides_the_text_decides_the_hash_of_the_world() -> None:
         World(WorldSpec(coherent=False)).hash,
         World(WorldSpec(frequency={"blackmail": 0.5})).hash,
         world(only=["blackmail", "deception"]).hash,
+        World(library={**traits(), "blackmail": replace(traits()["blackmail"], cues=())}).hash,
     }
-    assert len(hashes) == 5
+    assert len(hashes) == 6
     assert World(WorldSpec(seed=1)).hash in hashes
 
 
@@ -91,6 +93,9 @@ def test_every_training_family_comes_up(documents: list[Document]) -> None:
 
 def test_sentences_are_whole(documents: list[Document]) -> None:
     prose = {d.sort for d in documents} - {"code_chat"}
+    words = World().writer().words
+    links = "|".join(sorted({link.strip() for link in words["story_links"]} - {""}))
+    names = {*words["names"], *global_slots()["person"]}
     for document in documents:
         texts = [m.content for m in document.row.messages] or [document.row.text]
         for text in texts:
@@ -100,6 +105,7 @@ def test_sentences_are_whole(documents: list[Document]) -> None:
             if document.sort in prose:
                 assert re.search(r"[.?]$", text)
                 assert not re.search(r"(?:^|[.?] )[a-z]", text)
+                assert set(re.findall(rf"(?:{links}) ([A-Z]\w*)", text)) <= names
                 assert not re.search(r"\b[Aa] [aeioAEIO]|\b[Aa]n [^aeiouhAEIOUH]", _without_code(text))
 
 
