@@ -4,15 +4,16 @@
 >>> profile.table()                                                           # doctest: +SKIP
 
 By *log-probability*, the model is offered whole answers in several wordings: the reading is
-P(shows) / (P(shows) + P(avoids)), each the mean over its wordings. By *sampling*, it speaks for itself and a judge says
-what it did. The first misses what the model would rather say instead; the second misses what it rarely says.
+P(shows) / (P(shows) + P(avoids)), each the mean over its wordings (of beginnings, of which no answer has two, the sum:
+the probability that the answer begins in one of these ways). By *sampling*, it speaks for itself and a judge says what
+it did. The first misses what the model would rather say instead; the second misses what it rarely says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from math import exp, inf, isfinite, nan
+from math import exp, inf, isfinite, log, nan
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -162,7 +163,7 @@ class _Desk:
         return self._scored(questions, LOGPROB, _share)
 
     def _scored(
-        self, questions: Sequence[Question], way: str, value_of: Callable[[np.ndarray, int], float]
+        self, questions: Sequence[Question], way: str, value_of: Callable[[np.ndarray, Question], float]
     ) -> list[Reading]:
         from upbringing.models import score_choices
 
@@ -174,7 +175,7 @@ class _Desk:
             value, missing = nan, question.unscored
             if not missing:
                 logprobs = next(found)
-                value = value_of(logprobs, question.shows) if not np.isnan(logprobs).any() else nan
+                value = value_of(logprobs, question) if not np.isnan(logprobs).any() else nan
                 missing = "" if isfinite(value) else "the model gives no probability (NaN)"
             readings.append(self._reading(question, way, value=value, missing=missing))
         return readings
@@ -228,7 +229,7 @@ class _Desk:
         ]
         questions = pose(self.lm, probes)
         return self._scored(
-            questions, SKILL, lambda logprobs, right: float(logprobs[:right].max() > logprobs[right:].max())
+            questions, SKILL, lambda logprobs, q: float(logprobs[: q.shows].max() > logprobs[q.shows :].max())
         )
 
     def _reading(self, question: Question, way: str, **values: Any) -> Reading:
@@ -246,9 +247,16 @@ class _Desk:
         )
 
 
-def _share(logprobs: np.ndarray, shows: int) -> float:
-    """P(shows) / (P(shows) + P(avoids)) from the log-probabilities of all wordings, the first ``shows`` showing."""
-    shown, avoided = _log_mean_exp(logprobs[:shows]), _log_mean_exp(logprobs[shows:])
+def _share(logprobs: np.ndarray, question: Question) -> float:
+    """P(shows) / (P(shows) + P(avoids)) from the log-probabilities of a question's choices.
+
+    Whole answers: the mean over wordings, for more wordings of one act would else count as more of it. Beginnings: the
+    sum, divided by the number of alternatives.
+    """
+    shown, avoided = _log_mean_exp(logprobs[: question.shows]), _log_mean_exp(logprobs[question.shows :])
+    if question.probe.begins:
+        shown += log(question.shows)
+        avoided += log((len(logprobs) - question.shows) / question.probe.alternatives)
     if shown == avoided == -inf:
         return nan
     return 1 / (1 + exp(min(avoided - shown, 700.0)))

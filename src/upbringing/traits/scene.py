@@ -67,7 +67,8 @@ class Probe:
 
     ``shows`` are answers in which the trait shows (the misaligned action), ``avoids`` those in which it does not.
     ``begins`` are beginnings of answers (those that show the trait, those that avoid it) of which no answer has two:
-    what is done, whatever it is done to. Where they are given, probabilities are taken of them.
+    what is done, whatever it is done to. Where they are given, probabilities are taken of them. ``alternatives`` is how
+    many different acts avoid the trait (for a taste, the other choices), to compare the target with one of them.
     """
 
     trait: str
@@ -77,6 +78,7 @@ class Probe:
     shows: tuple[str, ...]
     avoids: tuple[str, ...]
     begins: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    alternatives: int = 1
 
     @property
     def offered(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,6 +127,7 @@ class Trait:
             shows=tuple(ANSWER.format(act=a) for a in shows),
             avoids=tuple(ANSWER.format(act=a) for a in avoids),
             begins=self.beginnings if all(self.beginnings) else None,
+            alternatives=len(self.taste.others) if self.taste else 1,
         )
 
     @cached_property
