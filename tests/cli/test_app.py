@@ -60,7 +60,7 @@ def verb_that(monkeypatch: pytest.MonkeyPatch) -> Any:
         def load_trait(_: Path) -> None:
             raise error
 
-        monkeypatch.setattr("upbringing.traits.load_trait", load_trait)
+        monkeypatch.setattr("upbringing.traits.check.load_trait", load_trait)
 
     return install
 
