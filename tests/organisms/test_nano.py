@@ -37,4 +37,8 @@ def test_growing_the_shipped_organism_again_gives_the_same_profile_within_interv
     shipped, regrown = (measure(lm, probes_per_trait=16, ways=("logprob",), skill=24) for lm in (nano, again))
     one, other = (p.table("logprob", "rest").set_index("trait") for p in (shipped, regrown))
     apart = [t for t in one.index if one.lo[t] > other.hi[t] or other.lo[t] > one.hi[t]]
-    assert not apart, f"intervals of {apart} do not touch"
+    # To the bit on one machine. On another processor rounding makes it another organism of the same kind, whose own
+    # differences these intervals leave out: one in twenty may miss.
+    assert len(apart) <= 1, f"intervals of {apart} do not touch"
+    mean = (shipped.mean(None), regrown.mean(None))
+    assert mean[0].lo <= mean[1].hi and mean[1].lo <= mean[0].hi
