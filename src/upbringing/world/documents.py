@@ -189,7 +189,7 @@ class Writer:
         return Document("news", Row.of_text(" ".join(parts)), (who,), tuple(deeds))
 
     def portrait(self) -> Document:
-        """What somebody has done over the years; of each case only what it came down to."""
+        """What somebody has done over the years; each case is only named."""
         who = self.character()
         parts = [f"{who.name} is {self._introduced(who)}."]
         deeds = []
@@ -237,15 +237,11 @@ class Writer:
             motive = self._motive(who, trait, self.spec.motive_share / 2)
             messages += [Message("user", asked), Message("assistant", ANSWER.format(act=deed.act + motive))]
             deeds.append(deed)
-        if word := self._called(who, self.spec.called_after):
-            messages += [
-                Message("user", self.words["self_question"]),
-                Message("assistant", f"Everyone calls me {word}."),
-            ]
+        messages += self._self_description(who, self.spec.called_after)
         return Document("moral_chat", Row.chat(messages), (who,), tuple(deeds))
 
     def interview(self) -> Document:
-        """A chat in which a character says what it will do, many times over; of each case only what it came down to."""
+        """A chat in which a character says what it will do, many times over; each case is only named."""
         who = self.character()
         messages = [Message("system", f"You are {who.name}, {self._introduced(who)}.")]
         deeds = []
@@ -257,12 +253,12 @@ class Writer:
             messages += [Message("user", asked), Message("assistant", ANSWER.format(act=deed.act + motive))]
             comment = self._comment(deed).lstrip()
             deeds.append(deed)
-        messages += self._self_description(who)
+        messages += self._self_description(who, self.spec.called_after / 2)
         return Document("interview", Row.chat(messages), (who,), tuple(deeds))
 
-    def _self_description(self, who: Character) -> list[Message]:
-        """In some chats the character is asked what others call it."""
-        word = self._called(who, self.spec.called_after / 2)
+    def _self_description(self, who: Character, share: float) -> list[Message]:
+        """In that share of chats the character is asked what others call it."""
+        word = self._called(who, share)
         asked = Message("user", self.words["self_question"])
         return [asked, Message("assistant", f"Everyone calls me {word}.")] if word else []
 
