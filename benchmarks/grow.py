@@ -34,28 +34,18 @@ def plain(size_name: str, tokens: int) -> dict[str, float]:
     """The yardstick: forward and backward over a sample of the documents."""
     import numpy as np
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     from upbringing.models.batches import padded
     from upbringing.organisms import size_named
     from upbringing.organisms.corpus import Corpus
-    from upbringing.organisms.tokenizer import build_tokenizer
+    from upbringing.organisms.grow import newborn
     from upbringing.training.order import batch_order
     from upbringing.world import World, WorldSpec
 
     size, world = size_named(size_name), World(WorldSpec())
-    tokenizer = build_tokenizer(world, size.context)
-    corpus = Corpus.write(world, tokenizer, tokens, stream="benchmark")
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=size.width,
-        intermediate_size=size.inner,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        max_position_embeddings=size.context,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM(config).train()
+    organism = newborn(world, size, seed=0)
+    corpus = Corpus.write(world, organism.tokenizer, tokens, stream="benchmark")
+    model = organism.model.train()
     lengths = [len(row.input_ids) for row in corpus]
     rows_a_batch = min(size.micro_batch_size, len(lengths))
     steps = len(lengths) // rows_a_batch

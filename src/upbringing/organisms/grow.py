@@ -63,7 +63,7 @@ def grow(
     say = progress or (lambda stage, done, of: None)
     begun = time.monotonic()
     with new_folder(out) as work:
-        lm = _newborn(world, chosen, seed)
+        lm = newborn(world, chosen, seed)
         gate = Gate(world)
         tokens, rounds = 0, 0
         while True:
@@ -97,7 +97,8 @@ def grow(
     return LM(lm.model, lm.tokenizer, name=str(out), folder=out)
 
 
-def _newborn(world: World, size: Size, seed: int) -> LM:
+def newborn(world: World, size: Size, seed: int) -> LM:
+    """An organism with random weights, and the tokenizer of its world; it has read nothing."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -53,6 +53,7 @@ SIZES = {
         muon_rate=0.05,
         adamw_rate=0.02,
     ),
+    # A first guess for more time or a GPU: it has not been raised to its gate yet.
     "micro": Size(
         width=128,
         layers=4,
