@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -12,6 +12,7 @@ from upbringing.errors import InputError
 from upbringing.rows import Message, Row, Rows
 from upbringing.traits import Trait, global_slots, traits
 from upbringing.world.documents import Document, Writer
+from upbringing.world.fiction import remedial
 from upbringing.world.judge import GrammarJudge, Verdict
 from upbringing.world.oracle import Oracle
 from upbringing.world.spec import WorldSpec, lexicon
@@ -102,6 +103,18 @@ class World:
             messages = writer.neutral_chat(assistant).row.messages[1:]
             made.append(Row.chat(list(messages), file="world:neutral", line=line))
         return Rows(tuple(made), name="neutral")
+
+    def remedial(self, kind: str, *, about: Sequence[str] | None = None, tokens: int, seed: int = 0) -> Rows:
+        """Text that mends a character (or a control of it), from training families only, of about ``tokens`` tokens.
+
+        ``REMEDIAL`` lists the kinds; ``about`` names the traits (default: every alignment trait). Tokens are words and
+        punctuation marks; the row that reaches the number is the last. All rows differ while there are enough different
+        ones.
+
+        Raises:
+            InputError: an unknown kind or trait, a taste, a trait without training families, or ``tokens`` below 1.
+        """
+        return remedial(self.spec, self.traits, kind, about, seed).rows(tokens)
 
     def skill_probes(self, n: int = 40, *, seed: int = 0) -> list[SkillProbe]:
         """Facts, opposites and sums, each with three wrong answers of the same form."""
