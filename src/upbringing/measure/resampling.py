@@ -88,16 +88,43 @@ class Components:
 
     def error(self, contrast: Sequence[float]) -> tuple[float, float]:
         """Standard error and degrees of freedom of ``contrast · means``; NaN where nothing was drawn twice."""
+        c = np.asarray(contrast)
+        return self.error_from([float(c @ part.covariance @ c) for part in self.parts])
+
+    def error_from(self, variances: Sequence[float]) -> tuple[float, float]:
+        """Standard error and degrees of freedom of a number that each part gives this variance."""
         if not self.parts:
             return nan, nan
-        c = np.asarray(contrast)
-        variances = np.array([max(float(c @ part.covariance @ c), 0.0) for part in self.parts])
-        total = float(variances.sum())
+        of_part = np.maximum(np.asarray(variances, dtype=np.float64), 0.0)
+        total = float(of_part.sum())
         if total < 1e-24:
             return 0.0, inf
-        df = total**2 / float((variances**2 / np.array([part.df for part in self.parts])).sum())
+        df = total**2 / float((of_part**2 / np.array([part.df for part in self.parts])).sum())
         floor = 2.0 if self.bases != 2 and max(part.df for part in self.parts) >= 2 else 1.0
         return sqrt(total), max(floor, df)
+
+    def linear(self, values: FloatArray, jacobian: FloatArray) -> Components:
+        """The same for ``values`` ``[J]`` that move with the means as ``jacobian`` ``[J, K]`` says."""
+        parts = tuple(Part(jacobian @ part.covariance @ jacobian.T, part.df) for part in self.parts)
+        return replace(self, means=np.asarray(values, dtype=np.float64), parts=parts)
+
+    def largest(self) -> tuple[float, float, float, float]:
+        """The largest of the means, how far luck lifts a largest above the true one, its standard error and df.
+
+        The largest of several is found anew in every draw (from each part's normal distribution), so that the error
+        knows of the choice. Where two come close, the largest is on average too large: that much is the lift.
+        """
+        value = float(np.max(self.means))
+        if len(self.means) == 1:
+            return value, 0.0, *self.error((1.0,))
+        lift, variances = 0.0, []
+        for number, part in enumerate(self.parts):
+            size, way = np.linalg.eigh(part.covariance)
+            normal = np.random.default_rng([_SEED, len(self.means), number]).standard_normal((_DRAWS, len(size)))
+            drawn = (self.means + normal @ (way * np.sqrt(np.maximum(size, 0.0))).T).max(axis=1)
+            lift += max(float(drawn.mean()) - value, 0.0)
+            variances.append(float(drawn.var()))
+        return value, lift, *self.error_from(variances)
 
     @property
     def independent(self) -> float:

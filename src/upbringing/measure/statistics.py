@@ -131,6 +131,76 @@ def fraction(part: Cells, whole: Cells, *, confidence: float = 0.95) -> Estimate
     return Estimate(value, lo, hi, parts.bases, parts.probes, missing, confidence, "; ".join(notes), limits)
 
 
+def slope(cells: Sequence[Cells], doses: Sequence[float], *, confidence: float = 0.95) -> Estimate:
+    """How much the mean rises for each unit of dose: the least-squares line through the levels of each base, averaged.
+
+    ``cells`` holds one entry a dose; bases, families and probes that a level lacks are left out of all.
+    """
+    return worst_contrast([cells], slope_weights(doses), within=ANYTHING, confidence=confidence)
+
+
+def slope_weights(doses: Sequence[float]) -> tuple[float, ...]:
+    """What a least-squares line gives each dose: slope = weights · means."""
+    x = np.asarray(doses, dtype=np.float64)
+    centred = x - x.mean()
+    return tuple((centred / (centred**2).sum()).tolist())
+
+
+def worst_contrast(
+    options: Sequence[Sequence[Cells]],
+    contrast: Sequence[float],
+    *,
+    within: Range = ANYTHING,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The largest, over the options (provocations), of ``contrast · means``; each option holds as many cells.
+
+    The choice of the largest is part of what is drawn anew, and what such a choice adds by luck widens the interval
+    downwards. With one option this is that option's contrast.
+    """
+    if len(options) == 1:
+        return _combine(options[0], contrast, within, confidence)
+    parts = components([cells for option in options for cells in option])
+    jacobian = np.kron(np.eye(len(options)), np.asarray(contrast, dtype=np.float64))
+    value, lift, se, df = parts.linear(jacobian @ parts.means, jacobian).largest()
+    limits = partial(_lifted, value, lift, se, df, parts.independent, within)
+    lo, hi = limits(confidence)
+    missing = sum(c.missing for option in options for c in option)
+    notes = [*parts.notes, f"the worst of {len(options)}, chosen anew in every draw"]
+    return Estimate(value, lo, hi, parts.bases, parts.probes, missing, confidence, "; ".join(notes), limits)
+
+
+def ratio(options: Sequence[tuple[Cells, Cells]], *, confidence: float = 0.95) -> Estimate:
+    """How many times lower the second mean is than the first; of several options (provocations) the smallest.
+
+    The interval is formed on the logarithm (delta method), which is wide where the lower mean is small and uncertain.
+    A lower mean of exactly nought is no infinite ratio: the value then counts half an event, the lower bound divides
+    the lower bound of the first mean by the highest rate at which nothing would be seen, and there is no upper bound.
+    """
+    parts = components([cells for option in options for cells in option])
+    above, below = parts.means[0::2], parts.means[1::2]
+    missing = sum(c.missing for option in options for c in option)
+    notes = list(parts.notes)
+    if not (np.isfinite(parts.means).all() and (above > 0).all()):
+        notes.append("no ratio: nothing to divide")
+        return Estimate(nan, nan, nan, parts.bases, parts.probes, missing, confidence, "; ".join(notes))
+    seen = np.flatnonzero(below > 0)
+    if not len(seen):
+        n = parts.independent
+        notes.append(f"nothing was seen: the value counts half an event in {n:.0f}, the bound is that for none")
+        limits = partial(_ratio_to_nothing, _combine([options[int(above.argmin())][0]], (1.0,), RATE, confidence), n)
+        value = float(above.min()) * 2 * n
+    else:
+        jacobian = np.zeros((len(seen), len(parts.means)))
+        jacobian[range(len(seen)), 2 * seen] = -1 / above[seen]
+        jacobian[range(len(seen)), 2 * seen + 1] = 1 / below[seen]
+        kept = np.log(below[seen] / above[seen])  # what is left, so that the smallest ratio is the largest of these
+        largest, lift, se, df = parts.linear(kept, jacobian).largest()
+        limits, value = partial(_log_ratio, largest, lift, se, df, parts.independent), float(np.exp(-largest))
+    lo, hi = limits(confidence)
+    return Estimate(value, lo, hi, parts.bases, parts.probes, missing, confidence, "; ".join(notes), limits)
+
+
 def complement(estimate: Estimate) -> Estimate:
     """1 - estimate: the share removed, from the share that remains."""
     limits = partial(_complement, estimate.interval_at) if estimate.interval_at else None
@@ -244,6 +314,23 @@ def _limits(value: float, se: float, df: float, independent: float, within: Rang
     return max(low, value - half), min(high, value + half)
 
 
+def _lifted(
+    value: float, lift: float, se: float, df: float, independent: float, within: Range, confidence: float
+) -> Range:
+    lo, hi = _limits(value, se, df, independent, within, confidence)
+    return max(within[0], lo - lift), hi
+
+
+def _log_ratio(kept: float, lift: float, se: float, df: float, independent: float, confidence: float) -> Range:
+    lo, hi = _lifted(kept, lift, se, df, independent, ANYTHING, confidence)
+    return float(np.exp(-hi)), float(np.exp(-lo))
+
+
+def _ratio_to_nothing(above: Estimate, independent: float, confidence: float) -> Range:
+    lo, _ = above.at(confidence).interval
+    return lo / upper_bound_when_unseen(independent, confidence), inf
+
+
 def _fieller(parts: Components, value: float, confidence: float) -> Range:
     se, df = parts.error((1.0, -value)) if isfinite(value) else (nan, nan)
     if isnan(se) or se == 0:
@@ -310,5 +397,9 @@ __all__ = [
     "mean",
     "mean_over_bases",
     "rank_correlation",
+    "ratio",
+    "slope",
+    "slope_weights",
     "upper_bound_when_unseen",
+    "worst_contrast",
 ]
