@@ -17,7 +17,6 @@ from upbringing.report.examples import pick
 from upbringing.report.figures import Curve, ForestPanel, ForestRow, Interval, Strip, curves, forest, strips
 from upbringing.report.gauge import gauge
 from upbringing.report.render import share, signed
-from upbringing.studies.overlap import Overlap
 from upbringing.studies.result import (
     READINGS,
     ClaimVerdict,
@@ -31,6 +30,7 @@ from upbringing.studies.result import (
     Value,
 )
 from upbringing.studies.result import Curve as LossCurve
+from upbringing.traits.overlap import Overlap
 
 TRAITS = {"cheating_at_tasks": "Cheats at tasks", "blackmail": "Blackmails", "favourite_animal": "Likes owls"}
 EVIL = "<script>alert('x')</script>"

@@ -10,9 +10,9 @@ from rich.console import Console, RenderableType
 from tests.studies.tiny import study_file
 from upbringing import studies
 from upbringing.studies.engine import Failure
-from upbringing.studies.overlap import Overlap
 from upbringing.studies.result import ClaimVerdict
 from upbringing.studies.show import duration, overlap_table, verdict_table, watching
+from upbringing.traits.overlap import Overlap
 
 
 def _shown(thing: RenderableType, width: int = 140) -> str:

@@ -11,8 +11,8 @@ from upbringing.report.examples import pick, plain
 from upbringing.report.figures import Curve, ForestPanel, ForestRow, Interval, Strip
 from upbringing.report.gauge import gauge
 from upbringing.report.render import share, signed, write_page
-from upbringing.studies.overlap import NGRAM
 from upbringing.studies.result import REPORT, Bounds, ShiftRow, StudyResult, Value, read_readings
+from upbringing.traits.overlap import NGRAM
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,9 +19,9 @@ from upbringing.lineage import Record, default_store, hash_of
 from upbringing.studies import steps
 from upbringing.studies.engine import Job
 from upbringing.studies.file import load
-from upbringing.studies.overlap import Overlap, asked_probes, check_rows
 from upbringing.studies.spec import RankCorrelation, Study
 from upbringing.studies.steps import TIMING, Place, Questions, Taught, Wrapper
+from upbringing.traits.overlap import Overlap, asked_probes, check_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

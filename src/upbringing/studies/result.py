@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from upbringing.errors import InputError
-from upbringing.studies.overlap import Overlap
+from upbringing.traits.overlap import Overlap
 
 if TYPE_CHECKING:
     import pandas as pd

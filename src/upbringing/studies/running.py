@@ -17,7 +17,6 @@ from upbringing.measure.statistics import known
 from upbringing.studies.claims import judge
 from upbringing.studies.engine import Failure, Watcher, run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
-from upbringing.studies.overlap import Overlap
 from upbringing.studies.planning import Plan
 from upbringing.studies.result import (
     READINGS,
@@ -37,6 +36,7 @@ from upbringing.studies.result import (
 )
 from upbringing.studies.spec import Removal, Study, arms_of
 from upbringing.studies.steps import OVERLAP, TIMING, save_rows
+from upbringing.traits.overlap import Overlap
 
 LOG = "workers.log"
 """What libraries printed, and the tracebacks of failed steps."""

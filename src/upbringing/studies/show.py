@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from upbringing.studies.engine import Failure, Job, Watcher
-from upbringing.studies.overlap import NGRAM, Overlap
 from upbringing.studies.result import ClaimVerdict
+from upbringing.traits.overlap import NGRAM, Overlap
 
 if TYPE_CHECKING:
     from rich.console import Console

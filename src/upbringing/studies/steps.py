@@ -134,7 +134,7 @@ def look_for_probes(place: Place, organism: Path, world: dict[str, Any], questio
     Raises:
         InputError: a document holds one.
     """
-    from upbringing.studies.overlap import Wordings, asked_probes, refusal, texts_of
+    from upbringing.traits.overlap import Wordings, asked_probes, refusal, texts_of
 
     def build(folder: Path) -> None:
         wordings = Wordings(asked_probes(questions.traits, questions.probes_per_trait))
@@ -149,7 +149,7 @@ def look_for_probes(place: Place, organism: Path, world: dict[str, Any], questio
 def _documents(organism: Path, world: dict[str, Any]) -> Iterator[Row]:
     """Everything that an organism read, and a little more: its documents again, from the same streams."""
     from upbringing.organisms import CARD, curriculum, size_named
-    from upbringing.studies.overlap import texts_of, words
+    from upbringing.traits.overlap import texts_of, words
     from upbringing.world import World, WorldSpec
 
     card = json.loads((organism / CARD).read_text(encoding="utf-8"))

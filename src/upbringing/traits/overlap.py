@@ -1,4 +1,4 @@
-"""Do training rows hold the wording of probes? Exact matches end a study; shared n-grams are counted and shown."""
+"""Do training rows hold the wording of probes? Exact matches are refused; shared n-grams are counted and shown."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def asked_probes(traits: Iterable[str], n: int) -> list[Probe]:
 
 
 def refusal(matches: Sequence[Match]) -> str:
-    """Why the study does not run, naming the first row and the probe."""
+    """Why such text is not used, naming the first row and the probe."""
     first = matches[0]
     more = f" (and {len(matches) - 1} more)" if len(matches) > 1 else ""
     return (

@@ -6,8 +6,8 @@ import pytest
 
 from upbringing.errors import InputError
 from upbringing.rows import Message, Row
-from upbringing.studies.overlap import NGRAM, Wordings, asked_probes, check_rows, texts_of
 from upbringing.traits import Probe, traits
+from upbringing.traits.overlap import NGRAM, Wordings, asked_probes, check_rows, texts_of
 from upbringing.world import World
 
 PROBE = Probe(
