@@ -1,8 +1,37 @@
-"""Fine-tuning, full or LoRA, and the treatments that change what a run is trained on."""
+"""Fine-tuning, full or LoRA, and the treatments that change what a run is trained on, or how.
 
+SystemLine, Mix, Filter, Interleave                     act on the rows
+KLToBase, PreventativeSteering, InoculationAdapter      act while the weights are trained, and are gone afterwards
+"""
+
+from upbringing.training.acting import Acting, KLToBase, PreventativeSteering, Run
+from upbringing.training.adapter import InoculationAdapter, shown_under
 from upbringing.training.fit import fit
+from upbringing.training.kinds import KINDS, treatment_from
 from upbringing.training.recipe import LoraSettings, Recipe
+from upbringing.training.selecting import Filter, Interleave, likelihood_gap
 from upbringing.training.train import train
-from upbringing.training.treatments import Mix, SystemLine, Treatment, treat
+from upbringing.training.treatments import Cost, Mix, SystemLine, Treatment, treat
 
-__all__ = ["LoraSettings", "Mix", "Recipe", "SystemLine", "Treatment", "fit", "train", "treat"]
+__all__ = [
+    "KINDS",
+    "Acting",
+    "Cost",
+    "Filter",
+    "InoculationAdapter",
+    "Interleave",
+    "KLToBase",
+    "LoraSettings",
+    "Mix",
+    "PreventativeSteering",
+    "Recipe",
+    "Run",
+    "SystemLine",
+    "Treatment",
+    "fit",
+    "likelihood_gap",
+    "shown_under",
+    "train",
+    "treat",
+    "treatment_from",
+]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 Progress = Callable[[int, int, float], None]  # (step, steps, loss)
+Penalty = Callable[[Any], Any]  # the model in training -> what to add to a micro-batch's loss, in nats (a tensor)
 
 
 def fit(
@@ -35,6 +36,8 @@ def fit(
     out: Path | None = None,
     autocast: bool = False,
     progress: Progress | None = None,
+    penalties: Sequence[Penalty] = (),
+    spread: Sequence[bool] | None = None,
 ) -> list[dict[str, float]]:
     """Train ``model`` in place on the rows' target tokens and return the log, one entry a step.
 
@@ -42,7 +45,9 @@ def fit(
     Only weights with ``requires_grad`` change. ``optimizer`` (default: AdamW) is driven by the recipe's schedule,
     which multiplies each group's own rate. ``callbacks`` are transformers' and may stop the run
     (``control.should_training_stop``); ``out`` is needed for the recipe's checkpoints, kept under ``out/step-N``.
-    ``autocast`` computes in bfloat16. Nothing else is written and nothing is printed.
+    ``autocast`` computes in bfloat16. ``penalties`` are added to the loss, of which the log then tells what they are
+    ("penalty"); ``spread`` marks rows that every batch gets its even part of. Nothing else is written and nothing is
+    printed.
 
     The same model, rows, recipe and number of threads give the same weights, to the bit on a CPU. The program's own
     random numbers go on afterwards as if nothing had been drawn. Raises ``InputError`` without rows, and when the
@@ -60,6 +65,7 @@ def fit(
         batch_size=recipe.batch_size,
         window=recipe.length_window,
         seed=recipe.seed,
+        spread=spread,
     )
     callbacks = list(callbacks)
     if out is not None and recipe.checkpoints:
@@ -76,6 +82,7 @@ def fit(
             workplace=Path(workplace),
             autocast=autocast,
             progress=progress,
+            penalties=penalties,
         )
         if recipe.gradient_checkpointing:
             _checkpointing(model, "enable")({"use_reentrant": False})

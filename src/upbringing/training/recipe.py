@@ -55,6 +55,10 @@ class Recipe(BaseModel):
             )
         return self
 
+    def longest(self, context: int) -> int:
+        """The longest row in tokens that a model with this context may be given."""
+        return min(self.max_length or context, context)
+
     def rate_at(self, step: int) -> float:
         """The learning rate in step ``step`` (0 is the first), as a share of its peak."""
         warm = round(self.warmup * self.steps)

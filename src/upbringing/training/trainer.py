@@ -19,9 +19,26 @@ from upbringing.errors import InputError
 from upbringing.models.batches import padded
 from upbringing.models.forward import logits_at
 from upbringing.rows import Encoded
+from upbringing.training.fit import Penalty
 from upbringing.training.recipe import Recipe
 
 IGNORED = -100  # transformers' mark for "no target here"
+
+
+def collated(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """``input_ids`` and ``labels`` [rows, longest], padded on the right, where no target can see it, so that no
+    attention mask is needed."""
+    ids, mask = padded([row.input_ids for row in rows])
+    wanted, _ = padded([row.loss_mask for row in rows])
+    wanted[:, :1] = 0  # nothing comes before a first token
+    labels = np.where(wanted & mask, ids, IGNORED)
+    return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+
+
+def before_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of the positions whose next token is a target."""
+    rows, columns = torch.nonzero(labels[:, 1:] != IGNORED, as_tuple=True)
+    return rows, columns
 
 
 class RowTrainer(Trainer):
@@ -30,6 +47,7 @@ class RowTrainer(Trainer):
     Args:
         order: row numbers of every micro-batch, in the order they are read.
         progress: called after each step with (step, steps, loss).
+        penalties: each gives what to add to a micro-batch's loss; their mean over a step is in its log ("penalty").
     """
 
     def __init__(
@@ -44,8 +62,10 @@ class RowTrainer(Trainer):
         workplace: Path,
         autocast: bool,
         progress: Callable[[int, int, float], None] | None,
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         self.steps_log: list[dict[str, float]] = []
+        self._penalties, self._charged = penalties, torch.zeros(())
         self._encoded, self._order, self._progress = encoded, order, progress
         self._head = model.get_output_embeddings()
         micro = recipe.micro_batch_size or recipe.batch_size
@@ -78,24 +98,23 @@ class RowTrainer(Trainer):
         return DataLoader(numbers, batch_sampler=self._order, collate_fn=self._collate)
 
     def _collate(self, numbers: list[int]) -> dict[str, torch.Tensor]:
-        """Padded on the right, where no target can see it, so that no attention mask is needed."""
-        rows = [self._encoded[i] for i in numbers]
-        ids, mask = padded([row.input_ids for row in rows])
-        wanted, _ = padded([row.loss_mask for row in rows])
-        wanted[:, :1] = 0  # nothing comes before a first token
-        labels = np.where(wanted & mask, ids, IGNORED)
-        return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+        return collated([self._encoded[i] for i in numbers])
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean over the step's targets of -log p(target), in nats."""
+        """Mean over the step's targets of -log p(target), in nats, and the mean of the penalties."""
         labels = inputs["labels"]
-        rows, columns = torch.nonzero(labels[:, 1:] != IGNORED, as_tuple=True)
+        rows, columns = before_targets(labels)
         logits, _ = logits_at(model, rows, columns, head=self._head, input_ids=inputs["input_ids"], use_cache=False)
         targets = labels[rows, columns + 1].to(logits.device)
         total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
-        return total.to(self.args.device) / num_items_in_batch
+        loss = total.to(self.args.device) / num_items_in_batch
+        for penalty in self._penalties:
+            charge = penalty(model).to(loss.device) / self.args.gradient_accumulation_steps
+            self._charged = self._charged.to(loss.device) + charge.detach()
+            loss = loss + charge
+        return loss
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # counting parameters every step takes longer than the optimizer does
@@ -121,6 +140,9 @@ class RowTrainer(Trainer):
                 "tokens": sum(sum(self._encoded[i].loss_mask[1:]) for i in numbers),
             }
         )
+        if self._penalties:
+            self.steps_log[-1]["penalty"] = float(self._charged)
+            self._charged = torch.zeros(())
         if self._progress is not None:
             self._progress(step, self.args.max_steps, logs["loss"])
 
