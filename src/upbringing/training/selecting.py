@@ -82,9 +82,9 @@ class Filter(OnRows):
             raise InputError("a filter by score needs either a threshold (above) or a share; give exactly one")
         if values.ndim != 1:
             raise InputError(f"scores have the shape {list(values.shape)}; give one number a row")
-        if share is None:
+        if above is not None:
             return cls(tuple(np.flatnonzero(values > above).tolist()), of=len(values))
-        if not 0 <= share <= 1:
+        if share is None or not 0 <= share <= 1:
             raise InputError(f"the share to drop is {share}; give a number from 0 to 1")
         order = np.argsort(-values, kind="stable")
         highest = order[~np.isnan(values[order])][: round(share * len(values))]
