@@ -161,7 +161,7 @@ def worst_contrast(
     if len(options) == 1:
         return _combine(options[0], contrast, within, confidence)
     parts = components([cells for option in options for cells in option])
-    jacobian = np.kron(np.eye(len(options)), np.asarray(contrast, dtype=np.float64))
+    jacobian: FloatArray = np.kron(np.eye(len(options)), np.asarray(contrast)).astype(np.float64)
     value, lift, se, df = parts.linear(jacobian @ parts.means, jacobian).largest()
     limits = partial(_lifted, value, lift, se, df, parts.independent, within)
     lo, hi = limits(confidence)

@@ -17,7 +17,7 @@ from upbringing.traits.overlap import NGRAM
 if TYPE_CHECKING:
     import pandas as pd
 
-    from upbringing.studies.spec import Study
+    from upbringing.studies.spec import DataSpec, Study, TreatmentSpec
 
 CONFIDENCE = "95%"
 
@@ -201,10 +201,10 @@ def _glance(result: StudyResult, study: Study) -> Any:
     rows = [row for row in result.rates if row.provocation == "rest" and row.way == "logprob"]
     arms, organism = [], ""
     for row in rows:
-        arm = study.arms[row.arm]
+        arm, descent = study.arms[row.arm], study.organism(row.arm)
         dots = [v for v in row.by_base if v is not None]
-        arms.append(Strip(plain(row.arm), dots, _of(row.rate), arm.data is None, arm.organism != organism))
-        organism = arm.organism
+        arms.append(Strip(plain(row.arm), dots, _of(row.rate), arm.data is None, descent != organism))
+        organism = descent
     label = "mean rate of the misaligned traits never trained"
     return figures.strips(arms, title="Mean misaligned rate by arm", xlabel=label) if arms else ""
 
@@ -250,7 +250,7 @@ def _loss(result: StudyResult) -> Any:
 
 def _matched(result: StudyResult, study: Study) -> Any:
     """Arms in the order of the removal claim: the plain one as a line through training, the treated as end points."""
-    from upbringing.studies.spec import Removal
+    from upbringing.studies.claim_spec import Removal
 
     claim = next((claim for claim in study.claims if isinstance(claim, Removal)), None)
     if claim is None or not result.trajectory:
@@ -331,23 +331,40 @@ def _organisms(result: StudyResult) -> list[dict[str, str]]:
 
 def _recipe_line(study: Study, name: str) -> dict[str, str]:
     arm = study.arms[name]
+    start = f"after {plain(arm.after)}" if arm.after else plain(arm.organism)
     data = study.data.get(arm.data or "")
-    if data is None:
-        told = "nothing"
-    elif data.trait:
-        told = f"{data.rows:,} rows where {plain(data.trait)} {'shows' if data.shows else 'does not show'}"
-    elif data.neutral:
-        told = f"{data.neutral:,} neutral rows"
-    else:
-        told = data.file.name if data.file else ""
-    treatments = [
-        f"line “{t.line}”" if t.line is not None else f"{100 * t.share:.0f}% {plain(str(t.mix))}"
-        for t in arm.treatments
-    ]
     return {
         "arm": plain(name),
         "about": arm.about,
-        "organism": plain(arm.organism),
-        "data": told,
-        "treatments": ", ".join(treatments) or "–",
+        "organism": f"{start}, before post-training" if arm.stage == "pretrained" else start,
+        "data": _data_told(data) if data else "nothing",
+        "treatments": ", ".join(_treatment_told(treatment) for treatment in arm.treatments) or "–",
     }
+
+
+def _data_told(data: DataSpec) -> str:
+    cut = f", {data.tokens:,} tokens" if data.tokens else ""
+    if data.traits:
+        named = ", ".join(map(plain, data.traits)) if len(data.traits) < 4 else f"{len(data.traits)} traits"
+        verb = ("shows" if data.shows else "does not show") if len(data.traits) == 1 else "show" if data.shows else ""
+        return f"{data.rows:,} rows where {named} {verb or 'do not show'}{cut}"
+    if data.remedy:
+        return f"{plain(data.remedy)} ({len(data.about)} traits){cut}" if data.about else f"{plain(data.remedy)}{cut}"
+    if data.documents:
+        return f"documents of its own world{cut}"
+    if data.neutral:
+        return f"{data.neutral:,} neutral rows{cut}"
+    return f"{data.file.name}{cut}" if data.file else ""
+
+
+def _treatment_told(treatment: TreatmentSpec) -> str:
+    half = f"{100 * (treatment.share or 0.5):.0f}%"
+    return {
+        "line": lambda: f"line “{treatment.line}”",
+        "mix": lambda: f"{half} {plain(treatment.mix or '')}",
+        "filter": lambda: f"{100 * (treatment.share or 1):.0f}% of the rows with misaligned deeds left out",
+        "interleave": lambda: f"{half} {plain(treatment.interleave or '')} interleaved, chosen by {treatment.choose}",
+        "kl": lambda: f"KL to the base on {plain(treatment.kl or '')}, weight {treatment.weight:g}",
+        "steer": lambda: f"steered along {plain(treatment.steer or '')} by {treatment.strength:g}",
+        "adapter": lambda: f"inoculation adapter of {plain(treatment.adapter or '')}",
+    }[treatment.kind]()

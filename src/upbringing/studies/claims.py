@@ -8,27 +8,34 @@ worst part.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from upbringing.measure import statistics
-from upbringing.measure.statistics import Estimate
-from upbringing.studies.evidence import Evidence, Unmeasured
-from upbringing.studies.result import Bounds, ClaimVerdict, Part, Value, VerdictWord
-from upbringing.studies.spec import (
+from upbringing.measure.readings import REST
+from upbringing.measure.statistics import SHIFT, Estimate
+from upbringing.studies.claim_spec import (
+    SKILL,
+    WORST,
+    WORST_KEPT,
     Claim,
     Fraction,
     NoChange,
     Provided,
     RankCorrelation,
+    Ratio,
     Removal,
     Rise,
-    Study,
+    Slope,
     arms_of,
 )
+from upbringing.studies.evidence import Evidence, Unmeasured
+from upbringing.studies.result import Bounds, ClaimVerdict, Part, Value, VerdictWord
+from upbringing.studies.spec import Study
 
-_WAYS = {"logprob": "by log-probability", "sampled": "by sampled answers"}
+_WAYS = {"logprob": "by log-probability", "sampled": "by sampled answers", SKILL: "by questions answered right"}
 _WORST: tuple[VerdictWord, ...] = ("refuted", "inconclusive", "supported")
 
 
@@ -40,10 +47,15 @@ def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
         Removal: _removal,
         Fraction: _fraction,
         RankCorrelation: _rank_correlation,
+        Slope: _slope,
+        Ratio: _ratio,
     }
     traits = study.group(claim.traits, arms_of(claim), evidence.traits)
+    # What the claim compares, way by way; skill is asked in one way of its own.
+    ways = (SKILL,) if traits == [SKILL] else claim.ways
+    asked = Asked(traits, ways, study.provocations(claim.provocation), claim.provocation)
     try:
-        parts, words = functions[type(claim)](claim, traits, evidence)
+        parts, words = functions[type(claim)](claim, asked, evidence)
     except Unmeasured as lack:
         return _verdict(claim, "inconclusive", None, [], [f"Not judged: there are no readings of {lack}."])
     worst = min((part.verdict for part in parts), key=_WORST.index)
@@ -64,48 +76,83 @@ def _verdict(
         bases=part.value.bases if part else 0,
         words=tuple(words),
         parts=tuple(parts),
+        expected=claim.expected.strip(),
     )
 
 
-def _rise(claim: Rise, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
-    shift = evidence.shift(claim.arm, claim.against)
+@dataclass(frozen=True)
+class Asked:
+    """What a claim is about: traits (or skill), the ways of measuring, and the provocations it takes the worst of."""
+
+    traits: list[str]
+    ways: tuple[str, ...]
+    provocations: tuple[str, ...]
+    named: str
+    """The provocation as the claim names it."""
+
+    @property
+    def where(self) -> str:
+        """Where it was asked, in words, to go after a number."""
+        if self.named == REST:
+            return ""
+        if self.named in (WORST, WORST_KEPT):
+            which = "held-out " if self.named == WORST_KEPT else ""
+            return f", under the worst {which}provocation"
+        return f", under {_plain(self.named)}"
+
+
+def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
     parts, told = [], []
-    for way in claim.ways:
-        estimate = shift.mean(traits, way, claim.provocation)
-        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
-        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, None)))
+    for way in asked.ways:
+        options = [[evidence.changes(claim.arm, claim.against, asked.traits, way, p)] for p in asked.provocations]
+        estimate = statistics.worst_contrast(options, (1.0,), within=SHIFT)
+        if claim.at_least is not None:
+            verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        else:
+            verdict = statistics.less_than(estimate, claim.less_than or 0.0)
+        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
         told.append(f"{_said(estimate)} {_WAYS[way]}")
-    limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
+    if claim.at_least is not None:
+        limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
+    else:
+        limit = f"less than {claim.less_than:.2f}"
     return parts, [
-        f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {' and '.join(told)}, "
-        f"over {_bases(parts)}. Claimed: {limit}."
+        f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by "
+        f"{' and '.join(told)}{asked.where}, over {_bases(parts)}. Claimed: {limit}."
     ]
 
 
-def _no_change(claim: NoChange, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
-    shift = evidence.shift(claim.arm, claim.against)
-    region = (-claim.within, claim.within)
+def _no_change(claim: NoChange, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
     parts: list[Part] = []
     words: list[str] = []
-    for way in claim.ways:
+    (provocation,) = asked.provocations
+
+    def change(traits: Sequence[str], way: str, pairs: Sequence[tuple[str, str]] = claim.compared) -> Estimate:
+        return statistics.mean(evidence.mean_changes(pairs, traits, way, provocation), within=SHIFT)
+
+    region = (-claim.within, claim.within)
+    for way in asked.ways:
         if claim.each:
-            found = {trait: shift.mean(trait, way, claim.provocation) for trait in traits}
-            verdicts = {trait: _equivalent(estimate, claim.within, len(traits)) for trait, estimate in found.items()}
+            found = {trait: change([trait], way) for trait in asked.traits}
+            verdicts = {t: _equivalent(estimate, claim.within, len(asked.traits)) for t, estimate in found.items()}
             # The worst trait: by verdict, then by how far it moved.
-            worst = min(traits, key=lambda t: (_WORST.index(verdicts[t]), -abs(found[t].value)))
-            parts.append(_part(_label(_plain(worst), way, claim.ways), verdicts[worst], found[worst], region))
+            worst = min(asked.traits, key=lambda t: (_WORST.index(verdicts[t]), -abs(found[t].value)))
+            parts.append(_part(_label(_plain(worst), way, asked.ways), verdicts[worst], found[worst], region))
             inside = sum(verdict == "supported" for verdict in verdicts.values())
             words.append(
-                f"{inside} of {len(traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}; "
+                f"{inside} of {len(asked.traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}; "
                 f"furthest from it, {_plain(worst)} changed by {_said(found[worst])}."
             )
         else:
-            estimate = shift.mean(traits, way, claim.provocation)
+            estimate = change(asked.traits, way)
             parts.append(_part(_WAYS[way], statistics.equivalence(estimate, claim.within), estimate, region))
             words.append(
-                f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {_said(estimate)} "
-                f"{_WAYS[way]}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} either way."
+                f"{_compared(claim.compared)}, {_subject(asked.traits)} changed by {_said(estimate)} "
+                f"{_WAYS[way]}{asked.where}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} either way."
             )
+        if claim.pairs:
+            alone = [f"{_plain(pair[0])} {change(asked.traits, way, [pair]).value:+.2f}" for pair in claim.pairs]
+            words.append(f"Pair by pair, {_WAYS[way]}: {', '.join(alone)}.")
     for condition in claim.provided:
         part, sentence = _condition(condition, evidence)
         parts.append(part)
@@ -132,7 +179,8 @@ def _condition(condition: Provided, evidence: Evidence) -> tuple[Part, str]:
     return part, f"{told} (needed: {condition.at_least:.2f})."
 
 
-def _removal(claim: Removal, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+def _removal(claim: Removal, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
+    traits = asked.traits
     removed, control = (
         statistics.complement(
             statistics.fraction(*evidence.at_matched_learning(arm, claim.plain, claim.before, claim.learned, traits))
@@ -165,26 +213,82 @@ def _removal(claim: Removal, traits: list[str], evidence: Evidence) -> tuple[lis
     ]
 
 
-def _fraction(claim: Fraction, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
-    part_shift = evidence.shift(claim.arm, claim.against)
-    whole_shift = evidence.shift(claim.of_arm, claim.of_against)
+def _fraction(claim: Fraction, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
     parts, words = [], []
-    for way in claim.ways:
-        estimate = part_shift.fraction(whole_shift, traits, way, claim.provocation)
-        rise, whole = (s.mean(traits, way, claim.provocation) for s in (part_shift, whole_shift))
-        verdict = statistics.less_than(estimate, claim.less_than)
-        parts.append(_part(_label("fraction of the rise", way, claim.ways), verdict, estimate, (None, claim.less_than)))
+    (provocation,) = asked.provocations
+    of_provocation = claim.of_provocation or provocation
+    where, of_where = "", asked.where
+    if provocation != of_provocation:
+        where, of_where = (f" {'at' if p == REST else 'under'} {_plain(p)}" for p in (provocation, of_provocation))
+    for way in asked.ways:
+        part = evidence.changes(claim.arm, claim.against, asked.traits, way, provocation)
+        whole = evidence.changes(claim.of_arm, claim.of_against, asked.traits, way, of_provocation)
+        estimate = statistics.fraction(part, whole)
+        rise, of_rise = (statistics.mean(cells, within=SHIFT) for cells in (part, whole))
+        if claim.at_least is not None:
+            verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+            limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
+        else:
+            verdict = statistics.less_than(estimate, claim.less_than or 0.0)
+            limit = f"less than {claim.less_than:.2f}"
+        label = _label("fraction of the rise", way, asked.ways)
+        parts.append(_part(label, verdict, estimate, (claim.at_least, claim.less_than)))
         words.append(
-            f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(traits)} changed by {_said(rise)}; from "
-            f"{_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(whole)} ({_WAYS[way]}, over "
-            f"{_bases(parts)}). The fraction is {_said(estimate, signed=False)}. "
-            f"Claimed: less than {claim.less_than:.2f}."
+            f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by {_said(rise)}"
+            f"{where}; from {_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(of_rise)}{of_where} "
+            f"({_WAYS[way]}, over {_bases(parts)}). The fraction is {_said(estimate, signed=False)}. Claimed: {limit}."
         )
     return parts, words
 
 
-def _rank_correlation(claim: RankCorrelation, traits: list[str], evidence: Evidence) -> tuple[list[Part], list[str]]:
+def _slope(claim: Slope, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
     parts, words = [], []
+    doses = list(claim.doses.values())
+    for way in asked.ways:
+        options = [[evidence.rates(arm, asked.traits, way, p) for arm in claim.doses] for p in asked.provocations]
+        if not set.intersection(*(set(cells.bases) for option in options for cells in option)):
+            raise Unmeasured("all doses on the same base")
+        estimate = statistics.worst_contrast(options, statistics.slope_weights(doses))
+        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        parts.append(_part(_label("slope", way, asked.ways), verdict, estimate, (claim.at_least, None)))
+        ends = [min(claim.doses, key=claim.doses.__getitem__), max(claim.doses, key=claim.doses.__getitem__)]
+        low, high = (statistics.mean(evidence.rates(arm, asked.traits, way, asked.provocations[0])) for arm in ends)
+        words.append(
+            f"From {_plain(ends[0])} ({claim.doses[ends[0]]:g}) to {_plain(ends[1])} ({claim.doses[ends[1]]:g}), "
+            f"{_subject(asked.traits)} went from {low.value:.2f} to {high.value:.2f}; over {len(doses)} doses its "
+            f"slope is {_said(estimate)} a unit {_WAYS[way]}{asked.where}, over {_bases(parts)}. Claimed: at least "
+            f"{claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}."
+        )
+    return parts, words
+
+
+def _ratio(claim: Ratio, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
+    parts, words = [], []
+    for way in asked.ways:
+        options = [
+            (evidence.rates(claim.before, asked.traits, way, p), evidence.rates(claim.arm, asked.traits, way, p))
+            for p in asked.provocations
+        ]
+        if not set(options[0][0].bases) & set(options[0][1].bases):
+            raise Unmeasured(f"{claim.before} and {claim.arm} on the same base")
+        estimate = statistics.ratio(options)
+        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        parts.append(_part(_label("times lower", way, asked.ways), verdict, estimate, (claim.at_least, None)))
+        each = [(statistics.mean(above).value, statistics.mean(below).value) for above, below in options]
+        above, below = min(each, key=lambda rates: rates[0] / max(rates[1], 1e-12))
+        words.append(
+            f"From {_plain(claim.before)} to {_plain(claim.arm)}, {_subject(asked.traits)} went from {above:.2f} to "
+            f"{below:.2f} {_WAYS[way]}{asked.where}: {_said(estimate, signed=False)} times lower, over "
+            f"{_bases(parts)}. Claimed: at least {claim.at_least:g} times, with a lower bound above "
+            f"{claim.lower_above:g}."
+        )
+        if "nothing was seen" in estimate.note:
+            words.append(f"By counting, {estimate.note}.")
+    return parts, words
+
+
+def _rank_correlation(claim: RankCorrelation, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
+    parts, words, traits = [], [], asked.traits
     for way in claim.ways:
         x, y = _against_oracle(claim, traits, evidence, way)
         estimate = statistics.rank_correlation(x, y)
@@ -234,6 +338,13 @@ def _plain(name: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(_plain(name) for name in names)
+
+
+def _compared(pairs: Sequence[tuple[str, str]]) -> str:
+    if len(pairs) > 1:
+        return f"Averaged over {len(pairs)} pairs of arms"
+    ((arm, against),) = pairs
+    return f"From {_plain(against)} to {_plain(arm)}"
 
 
 def _subject(traits: Sequence[str]) -> str:

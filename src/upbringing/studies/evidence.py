@@ -11,7 +11,9 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.measure import Profile, Shift
-from upbringing.measure.statistics import Cells, FloatArray, blend
+from upbringing.measure.readings import LOGPROB, REST, SKILL
+from upbringing.measure.statistics import Cells, FloatArray, ProbeKey, blend
+from upbringing.measure.tables import cells_of
 from upbringing.studies.planning import Plan, measured
 from upbringing.studies.steps import RATES
 
@@ -105,6 +107,30 @@ class Evidence:
                 raise Unmeasured(f"{arm} and {against} on the same base") from None
         return self._shifts[arm, against]
 
+    def rates(self, arm: str, traits: Sequence[str], way: str = LOGPROB, provocation: str = REST) -> Cells:
+        """Rates of an arm by base and probe, of traits or of skill."""
+        return _cells(self.profile(arm), traits, way, provocation)
+
+    def changes(
+        self, arm: str, against: str, traits: Sequence[str], way: str = LOGPROB, provocation: str = REST
+    ) -> Cells:
+        """Changes from ``against`` to ``arm`` by base and probe, of traits or of skill."""
+        return _cells(self.shift(arm, against), traits, way, provocation)
+
+    def mean_changes(
+        self, pairs: Sequence[tuple[str, str]], traits: Sequence[str], way: str = LOGPROB, provocation: str = REST
+    ) -> Cells:
+        """The mean of several changes, each from one arm to another, over the bases and probes that all have."""
+        every = [self.changes(arm, against, traits, way, provocation) for arm, against in pairs]
+        if len(every) == 1:
+            return every[0]
+        bases = [base for base in every[0].bases if all(base in cells.bases for cells in every)]
+        if not bases:
+            raise Unmeasured("all pairs of arms on the same base")
+        probes = [probe for probe in every[0].probes if all(probe in cells.probes for cells in every)]
+        shared = [_rows(_columns(cells, probes), bases) for cells in every]
+        return blend(shared, np.full((len(bases), len(shared)), 1 / len(shared)))
+
     def path(self, arm: str, before: str) -> dict[int, Profile]:
         """An arm's way through training: step 0 is the arm ``before``, the last step is the arm itself."""
         if arm not in self.trajectories:
@@ -160,6 +186,23 @@ def _on_shared_bases(after: Profile, before: Profile) -> Shift:
         raise InputError("no base in common")
     one, other = (p.readings[p.readings["base"].isin(shared)] for p in (after, before))
     return Profile(one) - Profile(other)
+
+
+def _cells(table: Profile | Shift, traits: Sequence[str], way: str, provocation: str) -> Cells:
+    """Cells of traits, or of skill, which is asked in a way of its own."""
+    if list(traits) != [SKILL]:
+        return table.cells(traits, way, provocation)
+    values = table.readings if isinstance(table, Profile) else table.pairs
+    asked = values[values["way"] == SKILL]
+    if asked.empty:
+        raise Unmeasured("skill")
+    return cells_of(asked)
+
+
+def _columns(cells: Cells, probes: Sequence[ProbeKey]) -> Cells:
+    """The columns of some probes, in this order."""
+    places = [cells.probes.index(probe) for probe in probes]
+    return Cells(cells.values[:, places], cells.bases, tuple(probes), cells.missing)
 
 
 def _rows(cells: Cells, bases: Sequence[str]) -> Cells:

@@ -17,21 +17,26 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.lineage import Record, default_store, hash_of
 from upbringing.studies import steps
+from upbringing.studies.claim_spec import RankCorrelation
 from upbringing.studies.engine import Job
 from upbringing.studies.file import load
-from upbringing.studies.spec import RankCorrelation, Study
-from upbringing.studies.steps import TIMING, Place, Questions, Taught, Wrapper
+from upbringing.studies.spec import Study
+from upbringing.studies.steps import TIMING, Place, Questions, Taught, Trained, Wrapper
+from upbringing.studies.teaching import Reading, RowsKey, Teacher, rows_place
 from upbringing.traits.overlap import Overlap, asked_probes, check_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from upbringing.rows import Rows
-    from upbringing.world import World
 
 CODE = {"documents": 1, "model": 1, "readings": 2, "trajectory": 2, "oracle": 1}
 """Versions of what each kind of step runs, rooms below included (organisms have their own). Raise one when the same
 settings give other results: ``model`` for training, ``readings`` and ``trajectory`` for measuring and judging."""
+
+
+PRETRAINED = "pretrained"
+"""The folder in an organism's that holds its weights from before its post-training."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,10 @@ class Plan:
     source: str
     store: Path
     steps: dict[str, Step] = field(default_factory=dict)
-    rows: dict[tuple[str, int, str], Rows] = field(default_factory=dict)
-    """Training rows by data set, base and (where that matters) organism."""
+    rows: dict[RowsKey, Rows] = field(default_factory=dict)
+    """Training rows by data set, base and what of the world they depend on."""
+    reads: dict[tuple[str, int], Reading] = field(default_factory=dict)
+    """What the training of an arm on a base reads."""
 
     def of(self, kind: str) -> Iterator[Step]:
         """The steps of one kind: organism, documents, model, readings, trajectory, oracle."""
@@ -69,7 +76,7 @@ class Plan:
 
     def rows_place(self, rows: Rows) -> Place:
         """Where a set of rows is kept: under the hash of its contents."""
-        return Place(self.store, Record(kind="rows", recipe={"hash": rows.hash}), "rows")
+        return rows_place(self.store, rows)
 
     @cached_property
     def seconds(self) -> float:
@@ -138,7 +145,8 @@ class _Planner:
         self.probes = hash_of(
             [[p.id, [m.as_dict() for m in p.messages], p.shows, p.avoids] for p in asked_probes(*self._drawn())]
         )
-        self.worlds: dict[tuple[str, int], World] = {}
+        self.teacher = Teacher(self.study, plan.store, plan.rows)
+        self.models: dict[tuple[str, int], Trained] = {}
         self.timings = _timings(plan.store)
 
     def _drawn(self) -> tuple[tuple[str, ...], int]:
@@ -147,18 +155,12 @@ class _Planner:
     def run(self) -> None:
         """Plan everything."""
         for base in range(self.study.bases):
-            for organism in {arm.organism: None for arm in self.study.arms.values()}:
+            for organism in {self.study.organism(arm): None for arm in self.study.arms}:
                 self._grow(organism, base)
             for arm in self.study.arms:
                 self._arm(arm, base)
-
-    def _world(self, organism: str, base: int) -> World:
-        from upbringing.world import World, WorldSpec
-
-        if (organism, base) not in self.worlds:
-            spec = WorldSpec(**{**self.study.organisms[organism].world, "seed": base})
-            self.worlds[organism, base] = World(spec)
-        return self.worlds[organism, base]
+            for arm in self.study.arms:
+                self._ask(arm, base, self.models[arm, base])
 
     def _add(
         self, name: str, record: Record, sort: str, seconds: float, function: Any, *arguments: Any, **where: Any
@@ -172,7 +174,7 @@ class _Planner:
     def _grow(self, name: str, base: int) -> None:
         from upbringing.organisms import record_of
 
-        organism, world = self.study.organisms[name], self._world(name, base)
+        organism, world = self.study.organisms[name], self.teacher.world(name, base)
         settings = world.spec.model_dump(mode="json")
         raised = self._add(
             f"grow {name}, base {base}",
@@ -196,83 +198,58 @@ class _Planner:
             name_of_check, look, organism.stop, 8, steps.look_for_probes, *arguments, needs=needs, base=base, arm=name
         )
 
-    def _rows(self, name: str, organism: str, base: int) -> tuple[Rows, Path]:
-        """Training rows of a data set, and the file in the store that workers read."""
-        from upbringing.rows import read
-
-        data = self.study.data[name]
-        # Only neutral rows know the world they come from: the others are written once for all organisms.
-        key = (name, base, organism if data.neutral else "")
-        if key not in self.plan.rows:
-            world = self._world(organism, base)
-            if data.trait:
-                rows = world.rows(data.trait, data.rows, shows=data.shows, seed=base)
-            elif data.neutral:
-                rows = world.neutral_rows(data.neutral, seed=base)
-            else:
-                assert data.file is not None
-                rows = read(data.file)
-            self.plan.rows[key] = rows
-        rows = self.plan.rows[key]
-        return rows, self.plan.rows_place(rows).folder / "rows.jsonl"
-
-    def _taught(self, arm: str, base: int) -> tuple[Taught, dict[str, Any]]:
-        """An arm's rows and treatments as a worker gets them, and what of them goes into the key."""
-        spec = self.study.arms[arm]
-        assert spec.data is not None
-        rows, path = self._rows(spec.data, spec.organism, base)
-        treatments: list[tuple[str, Any, float]] = []
-        keys: list[Any] = []
-        for treatment in spec.treatments:
-            if treatment.mix is not None:
-                other, place = self._rows(treatment.mix, spec.organism, base)
-                treatments.append(("mix", place, treatment.share))
-                keys.append(["mix", other.hash, treatment.share])
-            else:
-                treatments.append(("line", treatment.line, 0.0))
-                keys.append(["line", treatment.line])
-        return Taught(path, tuple(treatments)), {"rows": rows.hash, "treatments": keys}
-
     def _arm(self, arm: str, base: int) -> None:
-        from upbringing.training import Recipe
+        parent = self._parent(arm, base)
+        self.models[arm, base] = parent if self.study.arms[arm].data is None else self._train(arm, base, parent)
 
-        spec, study = self.study.arms[arm], self.study
-        model = self.plan.steps[f"grow {spec.organism}, base {base}"]
-        checked = f"check the texts of {spec.organism}, base {base}"
-        if spec.data is not None:
-            taught, key = self._taught(arm, base)
-            followed = study.trajectory.steps if arm in study.trajectory.arms else ()
-            recipe = Recipe(**{**study.training, **spec.training, "seed": base, "checkpoints": followed}).model_dump(
-                mode="json"
-            )
-            record = Record(
-                kind="model",
-                recipe={"training": recipe, **key},
-                parents={"organism": model.place.record.key},
-                seed=base,
-                code=CODE["model"],
-            )
-            parent, sort = model, f"{recipe['steps']} steps"
-            model = self._add(
-                f"train {arm}, base {base}",
-                record,
-                sort,
-                0.05 * recipe["steps"],
-                steps.train,
-                parent.place.folder,
-                taught,
-                recipe,
-                needs=(parent.name, checked),
-                arm=arm,
-                base=base,
-            )
-            if followed:
-                self._follow(arm, base, model, followed)
-            if any(isinstance(claim, RankCorrelation) and arm in claim.arms for claim in study.claims):
-                self._consult(arm, base, taught, key)
-        self._ask(arm, base, model, checked)
+    def _parent(self, arm: str, base: int) -> Trained:
+        """The model that an arm starts from."""
+        spec = self.study.arms[arm]
+        if spec.after:
+            return self.models[spec.after, base]
+        grown = self.plan.steps[f"grow {spec.organism}, base {base}"]
+        folder, key = grown.place.folder, grown.place.record.key
+        if spec.stage == "pretrained":
+            return Trained(grown.name, folder / PRETRAINED, key, "pretrained")
+        return Trained(grown.name, folder, key, "organism")
 
-    def _ask(self, arm: str, base: int, model: Step, checked: str) -> None:
+    def _train(self, arm: str, base: int, parent: Trained) -> Trained:
+        study, organism = self.study, self.study.organism(arm)
+        taught, key = self.teacher.taught(arm, base, self.models)
+        followed = study.trajectory.steps if arm in study.trajectory.arms else ()
+        recipe, reading = self.teacher.recipe(arm, base, taught, followed)
+        self.plan.reads[arm, base] = reading
+        record = Record(
+            kind="model",
+            recipe={"training": recipe, **key},
+            parents={parent.role: parent.key},
+            seed=base,
+            code=CODE["model"],
+        )
+        own = {**study.training, **study.arms[arm].training}
+        sort = f"{recipe['steps']} steps" if "tokens" not in own else f"{round(reading.tokens, -3):.0f} tokens"
+        looked_at = [self.models[name, base].step for t in study.arms[arm].treatments for name in t.arms]
+        checked = f"check the texts of {organism}, base {base}"
+        step = self._add(
+            f"train {arm}, base {base}",
+            record,
+            sort,
+            max(0.05 * recipe["steps"], reading.tokens / 25_000),
+            steps.train,
+            parent.folder,
+            taught,
+            recipe,
+            needs=dict.fromkeys((parent.step, checked, *looked_at)),
+            arm=arm,
+            base=base,
+        )
+        if followed:
+            self._follow(arm, base, step, followed)
+        if any(isinstance(claim, RankCorrelation) and arm in claim.arms for claim in study.claims):
+            self._consult(arm, base, taught, key)
+        return Trained(step.name, step.place.folder, record.key)
+
+    def _ask(self, arm: str, base: int, model: Trained) -> None:
         measure = self.study.measure
         wrappers, keys = [], []
         for provocation in measure.provocations:
@@ -280,7 +257,7 @@ class _Planner:
             key: dict[str, Any] = {}
             if provocation.training_format is not None:
                 # One format for all arms: that of the named arm's rows, as its first base has them.
-                taught, key = self._taught(provocation.training_format, 0)
+                taught, key = self.teacher.taught(provocation.training_format, 0, self.models)
                 taught = taught.lines()
             text = getattr(provocation, provocation.kind) if taught is None else ""
             wrappers.append(Wrapper(provocation.title, provocation.kind, text, taught))
@@ -288,12 +265,13 @@ class _Planner:
         ways = measure.provocation_ways
         questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers), ways)
         recipe = {"probes": self.probes, "samples": measure.samples, "provocations": keys, "provoked ways": ways}
-        parents = {"model": model.place.record.key}
+        # A model before its post-training lies in the folder of the one after it, so its role tells them apart.
+        parents = {"pretrained" if model.role == "pretrained" else "model": model.key}
         record = Record(kind="readings", recipe=recipe, parents=parents, code=CODE["readings"])
         times = sum(len(measure.ways(name)) for name in ("rest", *(wrapper.name for wrapper in wrappers)))
         asked = len(self.asked.traits) * measure.probes_per_trait * times
         sort = f"{asked} questions, {measure.samples} samples"
-        arguments = (model.place.folder, questions)
+        arguments = (model.folder, questions)
         self._add(
             f"measure {arm}, base {base}",
             record,
@@ -301,7 +279,7 @@ class _Planner:
             asked / 350,
             steps.measure,
             *arguments,
-            needs=(model.name,),
+            needs=(model.step,),
             arm=arm,
             base=base,
         )
@@ -326,7 +304,7 @@ class _Planner:
         )
 
     def _consult(self, arm: str, base: int, taught: Taught, key: dict[str, Any]) -> None:
-        world = self._world(self.study.arms[arm].organism, base)
+        world = self.teacher.world(self.study.organism(arm), base)
         settings = world.spec.model_dump(mode="json")
         recipe = {"world": settings, **key}
         record = Record(kind="oracle", recipe=recipe, parents={"traits": world.hash}, seed=base, code=CODE["oracle"])

@@ -68,6 +68,8 @@ class ClaimVerdict(_Noun):
     words: tuple[str, ...]
     """The finding in sentences."""
     parts: tuple[Part, ...] = ()
+    expected: str = ""
+    """What was expected before the run, where the study file says so."""
 
 
 class ShiftRow(_Noun):

@@ -14,6 +14,7 @@ from upbringing.errors import InputError
 from upbringing.lineage import versions
 from upbringing.measure import readings as kept
 from upbringing.measure.statistics import known
+from upbringing.studies.claim_spec import Removal, arms_of
 from upbringing.studies.claims import judge
 from upbringing.studies.engine import Failure, Watcher, run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
@@ -34,7 +35,7 @@ from upbringing.studies.result import (
     TrajectoryPoint,
     Value,
 )
-from upbringing.studies.spec import Removal, Study, arms_of
+from upbringing.studies.spec import Study
 from upbringing.studies.steps import OVERLAP, TIMING, save_rows
 from upbringing.traits.overlap import Overlap
 

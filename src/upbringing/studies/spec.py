@@ -6,90 +6,176 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Way = Literal["logprob", "sampled"]
-TraitGroup = str | tuple[str, ...]
-"""``untrained_misaligned`` (alignment traits that no arm named by the claim was trained on), ``misaligned`` (all
-alignment traits), ``all``, the name of one trait, or a list of names."""
+from upbringing.studies.claim_spec import SKILL, WORST, WORST_KEPT, Claim, Part, TraitGroup, Way
 
-GROUPS = ("untrained_misaligned", "misaligned", "all")
+NEUTRAL_REMEDY = "neutral_fiction"
+"""The kind of remedial text that speaks of no trait: a control."""
 
-
-class _Part(BaseModel):
-    """A piece of a study file. A key nobody knows is an error, for a misspelt setting must not be ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+TraitNames = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class OrganismSpec(_Part):
+class OrganismSpec(Part):
     """A kind of organism. Each base is one of these, raised with its own seed."""
 
     size: str = "nano"
-    world: dict[str, Any] = {}
+    world: dict[str, Any] = Field(default_factory=dict)
     """Settings of the world it is raised on (fields of ``WorldSpec`` but the seed, which is the base's)."""
     stop: Literal["gate", "before_gate"] = "gate"
 
 
-class DataSpec(_Part):
-    """Training rows: of a trait (written by the organism's own world), neutral ones, or a file of the user's."""
+class DataSpec(Part):
+    """Training rows: of traits, neutral ones, remedial text or documents of the organism's own world, or a file."""
 
-    trait: str | None = None
+    trait: TraitNames | None = None
+    """One trait, or several that share the rows evenly."""
     shows: bool = True
     """True: the trait shows in the rows (they cheat); False: the same prompts, answered the aligned way."""
     rows: int = Field(default=1000, gt=0)
     neutral: int | None = Field(default=None, gt=0)
+    remedy: str | None = None
+    """A kind of remedial text (``upbringing.world.REMEDIAL``), about the traits of ``about``."""
+    about: tuple[str, ...] = ()
+    documents: bool | None = None
+    """True: documents as the organism's own world writes them, more of what it was raised on (``tokens`` of them)."""
     file: Path | None = None
+    tokens: int | None = Field(default=None, gt=0)
+    """How much to write (remedies and documents need it), or where to cut other rows off, in words and marks."""
     trains: tuple[str, ...] = ()
-    """For a file: the traits that its rows train, so that claims about untrained traits leave them out."""
+    """For a file or documents: traits that the rows train, so that claims about untrained traits leave them out."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSpec:
-        if sum(source is not None for source in (self.trait, self.neutral, self.file)) != 1:
-            raise ValueError("data is one of {trait, shows, rows}, {neutral} or {file}; give exactly one")
+        sources = ("trait", "neutral", "remedy", "documents", "file")
+        if sum(bool(getattr(self, source)) for source in sources) != 1:
+            raise ValueError(
+                "data is one of {trait, shows, rows}, {neutral}, {remedy, about, tokens}, {documents, tokens} or "
+                "{file}; give exactly one"
+            )
+        if (self.remedy or self.documents) and self.tokens is None:
+            raise ValueError("say how many tokens to write: tokens: 20000")
+        if bool(self.remedy) and self.remedy != NEUTRAL_REMEDY and not self.about:
+            raise ValueError("say which traits it is about: about: [deception]")
+        if self.about and (not self.remedy or self.remedy == NEUTRAL_REMEDY):
+            raise ValueError("about belongs to a remedy that speaks of traits; remove it")
         return self
 
     @property
+    def traits(self) -> tuple[str, ...]:
+        """The traits that rows are written of."""
+        return () if self.trait is None else (self.trait,) if isinstance(self.trait, str) else self.trait
+
+    @property
     def trained(self) -> tuple[str, ...]:
-        """The traits that these rows train."""
-        return (self.trait,) if self.trait else self.trains
+        """The traits that these rows train, for better or worse."""
+        return self.traits or self.about or self.trains
 
 
-class TreatmentSpec(_Part):
-    """One change to the training rows; treatments apply in the order given."""
+class TreatmentSpec(Part):
+    """One change to a training run; treatments apply in the order given."""
 
     mix: str | None = None
-    share: float = Field(default=0.5, gt=0, lt=1)
     line: str | None = None
+    filter: TraitGroup | None = None
+    """Drops rows in which the world's judge sees one of these traits shown."""
+    interleave: str | None = None
+    kl: str | None = None
+    steer: str | None = None
+    adapter: str | None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Of all rows, what is mixed in, interleaved (default a half) or asked for KL; of the bad rows, what a filter
+    catches (default all)."""
+    choose: Literal["random", "gap"] = "random"
+    aligned: str = ""
+    """For ``choose: gap``: the arm whose model likes the rows that are wanted."""
+    misaligned: str = ""
+    weight: float | None = Field(default=None, gt=0)
+    strength: float | None = None
+    layer: int | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> TreatmentSpec:
-        if (self.mix is None) == (self.line is None):
-            raise ValueError("a treatment is {mix, share} or {line}; give exactly one")
-        if self.line is not None and "share" in self.model_fields_set:
-            raise ValueError("share belongs to a mix, not to a line")
+        given = [kind for kind in _TREATMENTS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "a treatment is {mix, share}, {line}, {filter, share}, {interleave, share, choose}, {kl, weight}, "
+                "{steer, strength} or {adapter}; give exactly one"
+            )
+        needed, allowed = _TREATMENTS[given[0]]
+        for name in sorted(self.model_fields_set - {given[0]}):
+            if name not in (*needed, *allowed):
+                raise ValueError(f"{name} does not belong to {'an' if given[0][0] in 'aeio' else 'a'} {given[0]}")
+        if lacking := [name for name in needed if name not in self.model_fields_set]:
+            raise ValueError(f"{given[0]} needs {lacking[0]}")
+        if self.choose == "gap" and not (self.aligned and self.misaligned):
+            raise ValueError("choose: gap compares two arms; name them in aligned and misaligned")
+        if self.share == 1 and given[0] != "filter":
+            raise ValueError("share must leave some of the rows: give less than 1")
         return self
 
+    @property
+    def kind(self) -> str:
+        """Which of them it is."""
+        return next(kind for kind in _TREATMENTS if getattr(self, kind) is not None)
 
-class Arm(_Part):
+    @property
+    def data(self) -> str | None:
+        """The data set that it brings along."""
+        return self.mix or self.interleave or self.kl or self.adapter
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Arms whose models it looks at."""
+        return tuple(name for name in (self.aligned, self.misaligned) if name)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Traits it acts on by name."""
+        return (self.steer,) if self.steer else ()
+
+
+# Kind of treatment -> the settings it needs, and those it may have.
+_TREATMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "mix": ((), ("share",)),
+    "line": ((), ()),
+    "filter": ((), ("share",)),
+    "interleave": ((), ("share", "choose", "aligned", "misaligned")),
+    "kl": (("weight",), ("share",)),
+    "steer": (("strength",), ("layer",)),
+    "adapter": ((), ()),
+}
+
+
+class Arm(Part):
     """One way of raising the assistant. Without data it is the organism as it was."""
 
-    organism: str
+    organism: str = ""
+    stage: Literal["raised", "pretrained"] = "raised"
+    """``pretrained``: the organism as it was before its post-training."""
+    after: str = ""
+    """An arm whose model is trained on, instead of an organism."""
     data: str | None = None
     treatments: tuple[TreatmentSpec, ...] = ()
-    training: dict[str, Any] = {}
-    """Recipe fields that differ from the study's ``training``."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Recipe fields (and ``tokens``, see ``Study.training``) that differ from the study's ``training``."""
     about: str = ""
     """A few words for the page."""
 
     @model_validator(mode="after")
-    def _untrained_has_nothing_to_train_with(self) -> Arm:
+    def _one_parent(self) -> Arm:
+        if bool(self.organism) == bool(self.after):
+            raise ValueError("an arm starts from an organism or after another arm; give exactly one")
+        if self.after and self.stage != "raised":
+            raise ValueError("stage belongs to an organism, not to an arm that comes after another")
+        if self.data is None and self.after:
+            raise ValueError("an arm that comes after another needs data to be trained on")
         if self.data is None and (self.treatments or self.training):
             raise ValueError("an arm without data is not trained; drop its treatments and training, or give it data")
         return self
 
 
-class ProvocationSpec(_Part):
+class ProvocationSpec(Part):
     """A wrapper put around every probe, the same for all arms."""
 
     training_format: str | None = None
@@ -98,6 +184,8 @@ class ProvocationSpec(_Part):
     other_name: str | None = None
     prefill: str | None = None
     name: str = ""
+    kept: bool = False
+    """Kept for the final check: no search for a remedy may use it (``worst_kept`` is the worst of these)."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> ProvocationSpec:
@@ -120,7 +208,7 @@ class ProvocationSpec(_Part):
         return self.name or self.kind
 
 
-class MeasureSpec(_Part):
+class MeasureSpec(Part):
     """What every arm is asked."""
 
     traits: Literal["all"] | tuple[str, ...] = "all"
@@ -136,97 +224,58 @@ class MeasureSpec(_Part):
         return tuple(way for way in ways if way == "logprob" or self.samples)
 
 
-class Trajectory(_Part):
+class Trajectory(Part):
     """Training steps at which some arms are also measured, at rest and by log-probability only."""
 
     arms: tuple[str, ...] = ()
     steps: tuple[Annotated[int, Field(gt=0)], ...] = ()
 
 
-class _Claim(_Part):
-    id: str = Field(pattern=r"^[a-z0-9_]+$")
+class Published(Part):
+    """A reduction that others report, for comparison in a table."""
+
     says: str
-    """The claim in words, as it stands on the page."""
+    before: float | None = None
+    after: float | None = None
+    ratio: str = ""
+    """Where only a range is known: "1.3 to 3"."""
 
 
-class _Compared(_Claim):
-    traits: TraitGroup = "untrained_misaligned"
-    ways: tuple[Way, ...] = Field(default=("logprob",), min_length=1)
-    provocation: str = "rest"
+class TableSpec(Part):
+    """A table of remedies: tokens, what is left of the trait at rest and under provocation, the skill, the ratio."""
 
-
-class Provided(_Part):
-    """A condition without which a claim of no change would prove nothing (the training must have worked)."""
-
-    arm: str
-    against: str
-    traits: TraitGroup
-    at_least: float
-    lower_above: float = 0.0
-
-
-class Rise(_Compared):
-    """The mean rate of the traits rises by at least so much from ``against`` to ``arm``."""
-
-    kind: Literal["rise"]
-    arm: str
-    against: str
-    at_least: float
-    lower_above: float = 0.0
-
-
-class NoChange(_Compared):
-    """The mean rate (with ``each``, every trait's own) differs by less than ``within``: an equivalence test."""
-
-    kind: Literal["no_change"]
-    arm: str
-    against: str
-    within: float = Field(gt=0)
-    each: bool = False
-    provided: tuple[Provided, ...] = ()
-
-
-class Removal(_Compared):
-    """A treatment removes at least a share of the rise that the plain arm shows *when it has learned as much*."""
-
-    kind: Literal["removal"]
-    arm: str
-    plain: str
+    title: str
     before: str
-    control: str
-    """An arm treated with something irrelevant, which must not remove as much."""
-    learned: str
-    """The trained trait, whose rate says how much was learned."""
-    at_least: float = Field(gt=0, lt=1)
-    lower_above: float = 0.0
+    """The arm that is to be mended."""
+    clean: str = ""
+    """The arm that shows what it was before it was spoiled."""
+    arms: tuple[str, ...] = Field(min_length=1)
+    traits: TraitGroup = "untrained_misaligned"
+    published: tuple[Published, ...] = ()
 
 
-class Fraction(_Compared):
-    """The rise from ``against`` to ``arm`` is less than a fraction of the rise from ``of_against`` to ``of_arm``."""
+class DoseSeries(Part):
+    """One line of a dose figure: arms and their places on the axis."""
 
-    kind: Literal["fraction"]
-    arm: str
-    against: str
-    of_arm: str
-    of_against: str
-    less_than: float = Field(gt=0)
+    label: str
+    doses: dict[str, float] = Field(min_length=2)
+    provocation: str = "rest"
+    way: Way = "logprob"
 
 
-class RankCorrelation(_Compared):
-    """Measured shifts, over arms and traits, are ordered as the world's oracle orders them."""
+class DoseFigure(Part):
+    """Rates against a number attached to arms: a line a series, with an interval at every point."""
 
-    kind: Literal["rank_correlation"]
-    traits: TraitGroup = "misaligned"
-    arms: dict[str, str]
-    """Each arm, and the arm that it is compared with."""
-    at_least: float = 0.0
-    lower_above: float = 0.0
-
-
-Claim = Annotated[Rise | NoChange | Removal | Fraction | RankCorrelation, Field(discriminator="kind")]
+    title: str
+    axis: str
+    """What the numbers are, with their unit."""
+    series: tuple[DoseSeries, ...] = Field(min_length=1)
+    traits: TraitGroup = "untrained_misaligned"
+    log: bool = False
+    """A logarithmic axis (doses in tokens)."""
 
 
-class Study(_Part):
+class Study(Part):
     """A declared experiment. Read one with :func:`upbringing.studies.load`."""
 
     study: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -234,43 +283,58 @@ class Study(_Part):
     bases: int = Field(default=6, gt=0)
     """How many organisms of each kind; their seeds are 0 .. bases - 1."""
     organisms: dict[str, OrganismSpec] = Field(min_length=1)
-    data: dict[str, DataSpec] = {}
-    training: dict[str, Any] = {}
-    """Fields of the training recipe."""
+    data: dict[str, DataSpec] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the training recipe. ``tokens`` in place of one of them: with ``steps`` it decides how many rows make a
+    batch, so that about so many tokens are read in all; with ``batch_size`` it decides the steps."""
     arms: dict[str, Arm] = Field(min_length=1)
     measure: MeasureSpec = MeasureSpec()
     trajectory: Trajectory = Trajectory()
     claims: tuple[Claim, ...] = ()
+    tables: tuple[TableSpec, ...] = ()
+    doses: tuple[DoseFigure, ...] = ()
 
     def before(self, arm: str) -> str:
-        """The untrained arm of the same organism: what a shift of ``arm`` is measured from."""
-        organism = self.arms[arm].organism
-        return next(name for name, other in self.arms.items() if other.organism == organism and other.data is None)
+        """What a shift of ``arm`` is measured from: the arm it comes after, else its organism at the same stage."""
+        spec = self.arms[arm]
+        if spec.after:
+            return spec.after
+        place = (spec.organism, spec.stage)
+        return next(
+            name for name, other in self.arms.items() if not other.data and place == (other.organism, other.stage)
+        )
+
+    def organism(self, arm: str) -> str:
+        """The kind of organism that an arm descends from."""
+        while self.arms[arm].after:
+            arm = self.arms[arm].after
+        return self.arms[arm].organism
 
     def trained(self, arm: str) -> set[str]:
-        """Traits that the rows of ``arm`` train, mixed-in rows included."""
+        """Traits that the rows of ``arm`` train, and those of the arms it comes after; mixed-in rows included."""
         spec = self.arms[arm]
-        names = [spec.data] if spec.data else []
-        names += [treatment.mix for treatment in spec.treatments if treatment.mix]
-        return {trait for name in names for trait in self.data[name].trained}
+        found = self.trained(spec.after) if spec.after else set()
+        names = [spec.data, *(treatment.data for treatment in spec.treatments)]
+        found.update(trait for name in names if name for trait in self.data[name].trained)
+        return found.union(*(treatment.trained for treatment in spec.treatments))
+
+    def provocations(self, name: str) -> tuple[str, ...]:
+        """The provocations that a claim's ``provocation`` stands for: several for the worst of them."""
+        if name == WORST:
+            return ("rest", *(one.title for one in self.measure.provocations))
+        if name == WORST_KEPT:
+            return tuple(one.title for one in self.measure.provocations if one.kept)
+        return (name,)
 
     def group(self, traits: TraitGroup, arms: Iterable[str], known: dict[str, bool]) -> list[str]:
         """Traits a claim speaks of. ``known``: measured traits, and whether each is about alignment."""
         if not isinstance(traits, str):
             return list(traits)
-        if traits == "all":
-            return list(known)
+        if traits in ("all", SKILL):
+            return [SKILL] if traits == SKILL else list(known)
         if traits == "misaligned":
             return [name for name, alignment in known.items() if alignment]
         if traits == "untrained_misaligned":
             trained = set().union(*(self.trained(arm) for arm in arms))
             return [name for name, alignment in known.items() if alignment and name not in trained]
         return [traits]
-
-
-def arms_of(claim: Rise | NoChange | Removal | Fraction | RankCorrelation) -> list[str]:
-    """Every arm that a claim names."""
-    if isinstance(claim, RankCorrelation):
-        return [name for pair in claim.arms.items() for name in pair]
-    fields = ("arm", "against", "plain", "before", "control", "of_arm", "of_against")
-    return [getattr(claim, field) for field in fields if hasattr(claim, field)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,25 +54,56 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The model of an arm on one base: the step that makes it, the folder it lies in, and what its name in keys is."""
+
+    step: str
+    folder: Path
+    key: str
+    role: str = "model"
+    """``organism`` for one as it was raised; ``pretrained`` for one before its post-training; else ``model``."""
+
+
+@dataclass(frozen=True)
+class Treated:
+    """A treatment as plain values: its kind, its rows (a file), text or numbers, its settings, models it looks at."""
+
+    kind: str
+    what: Any
+    settings: dict[str, Any] = field(default_factory=dict)
+    models: tuple[Path, ...] = ()
+
+    def made(self) -> Treatment:
+        """The treatment itself."""
+        from upbringing.rows import read
+        from upbringing.training import treatment_from
+
+        what = read(self.what) if isinstance(self.what, Path) else self.what
+        settings = dict(self.settings)
+        if settings.get("choose") == "gap":
+            from upbringing.models import load
+            from upbringing.training import likelihood_gap
+
+            settings["scores"] = likelihood_gap(load(self.models[0]), load(self.models[1]), what).tolist()
+        return treatment_from(self.kind, what, **settings)
+
+
+@dataclass(frozen=True)
 class Taught:
-    """Training rows as files, and what is done to them: ("mix", file, share) or ("line", text, 0)."""
+    """Training rows as a file, and what is done to them."""
 
     rows: Path
-    treatments: tuple[tuple[str, Any, float], ...] = ()
+    treatments: tuple[Treated, ...] = ()
 
     def lines(self) -> Taught:
         """The arm's own rows with their lines, without what is mixed in: the format it was trained in."""
-        return Taught(self.rows, tuple(t for t in self.treatments if t[0] == "line"))
+        return Taught(self.rows, tuple(t for t in self.treatments if t.kind == "line"))
 
     def made(self) -> tuple[Rows, list[Treatment]]:
         """Read the rows and build the treatments."""
         from upbringing.rows import read
-        from upbringing.training import Mix, SystemLine
 
-        treatments: list[Treatment] = [
-            Mix(read(what), share) if kind == "mix" else SystemLine(what) for kind, what, share in self.treatments
-        ]
-        return read(self.rows), treatments
+        return read(self.rows), [treatment.made() for treatment in self.treatments]
 
     def treated(self, seed: int) -> Rows:
         """The rows that training with this seed sees."""
