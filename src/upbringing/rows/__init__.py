@@ -2,7 +2,7 @@
 
 from upbringing.rows.encode import Encoded, encodable, encode, prompt_ids, with_system
 from upbringing.rows.interpret import interpret
-from upbringing.rows.read import read, write
+from upbringing.rows.read import read, size, stream, write
 from upbringing.rows.row import Kind, Message, Row, Rows
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "interpret",
     "prompt_ids",
     "read",
+    "size",
+    "stream",
     "with_system",
     "write",
 ]

@@ -18,9 +18,13 @@ from typing import Any
 from upbringing.errors import InputError
 from upbringing.rows.interpret import interpret
 from upbringing.rows.row import Row, Rows
+from upbringing.rows.texts import pieces
 
 # A record, its line, or the reason why there is none at that line.
 _Found = tuple[int, object | InputError]
+_Tell = Callable[[int], None]  # told of bytes that were read
+_Reader = Callable[[Path, _Tell], Iterator[_Found]]
+TEXT = ".txt"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -32,33 +36,65 @@ def read(source: str | os.PathLike[str], *, skip_invalid: bool = False, split: s
     says which part of a data set to take. Bad rows raise ``InputError`` naming file and line; with ``skip_invalid``
     they are left out and listed in ``.skipped`` as (where, reason).
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
-        found = _read_folder(path, split)
-    elif path.exists():
-        found = _read_file(path)
-    elif _looks_like_a_file(str(source)):
-        raise InputError(f"{source}: there is no such file or folder; check the path")
-    else:
-        found = _read_hub(str(source), split)
-
-    rows: list[Row] = []
     skipped: list[tuple[str, str]] = []
-    for file, line, record in found:
-        try:
-            if isinstance(record, InputError):
-                raise record
-            rows.append(interpret(record, file, line))
-        except InputError as error:
-            if not skip_invalid:
-                raise
-            where = f"{file}:{line}"
-            skipped.append((where, str(error).removeprefix(f"{where}: ")))
+    left_out = (lambda where, reason: skipped.append((where, reason))) if skip_invalid else None
+    rows = list(stream(source, left_out=left_out, split=split))
     if not rows:
         if skipped:
             raise InputError(f"{source}: none of its {len(skipped)} rows can be used; the first: {skipped[0][1]}")
         raise InputError(f"{source}: there are no rows in it; give a file with at least one")
     return Rows(rows, name=str(source), skipped=skipped)
+
+
+def stream(
+    source: str | os.PathLike[str],
+    *,
+    left_out: Callable[[str, str], None] | None = None,
+    split: str = "train",
+    taken: Callable[[int], None] | None = None,
+    texts: bool = False,
+) -> Iterator[Row]:
+    """The rows of what ``read`` takes, one after the other: memory holds no more than a few (a ``.json`` list: all).
+
+    ``left_out`` is told (where, reason) of each bad row; without it a bad row raises ``InputError``. ``taken`` is told
+    of every few bytes that were read from files. ``texts``: plain ``.txt`` files are read as well, each a text (a long
+    one in pieces, see ``texts.pieces``). Unlike ``read`` it says nothing where there are no rows.
+    """
+    path = Path(source).expanduser()
+    tell = taken or _ignore
+    if path.is_dir():
+        found = _read_folder(path, split, tell, texts)
+    elif path.exists():
+        found = _read_file(path, tell, texts)
+    elif _looks_like_a_file(str(source)) or (texts and path.suffix.lower() == TEXT):
+        raise InputError(f"{source}: there is no such file or folder; check the path")
+    else:
+        found = _read_hub(str(source), split)
+
+    for file, line, record in found:
+        try:
+            if isinstance(record, InputError):
+                raise record
+            row = interpret(record, file, line)
+        except InputError as error:
+            if left_out is None:
+                raise
+            where = f"{file}:{line}"
+            left_out(where, str(error).removeprefix(f"{where}: "))
+        else:
+            yield row
+
+
+def size(source: str | os.PathLike[str], *, texts: bool = False) -> int:
+    """How many bytes ``stream`` will tell of; 0 where that is not known beforehand (a saved data set, the hub)."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in _files(path, texts)) if path.is_dir() and not _is_saved(path) else 0
+
+
+def _ignore(_: int) -> None:
+    """Nobody counts."""
 
 
 def write(rows: Iterable[Row], path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -83,34 +119,48 @@ def _looks_like_a_file(source: str) -> bool:
     return Path(source).suffix.lower() in _READERS or not _HUB_ID.fullmatch(source)
 
 
-def _read_file(path: Path) -> Iterator[tuple[str, int, object]]:
-    reader = _READERS.get(path.suffix.lower())
+def _readers(texts: bool) -> dict[str, _Reader]:
+    return {**_READERS, TEXT: _read_text} if texts else _READERS
+
+
+def _read_file(path: Path, tell: _Tell, texts: bool) -> Iterator[tuple[str, int, object]]:
+    readers = _readers(texts)
+    reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {', '.join(_READERS)}")
+        raise InputError(f"{path}: unknown kind of file {path.suffix!r}; use {', '.join(readers)}")
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; give a file with at least one row")
-        for line, record in reader(path):
+        for line, record in reader(path, tell):
             yield str(path), line, record
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
 
 
-def _read_folder(path: Path, split: str) -> Iterator[tuple[str, int, object]]:
-    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-        yield from _read_saved(path, split)
-        return
-    files = [
+def _is_saved(path: Path) -> bool:
+    return (path / "dataset_dict.json").exists() or (path / "state.json").exists()
+
+
+def _files(path: Path, texts: bool) -> list[Path]:
+    readers = _readers(texts)
+    return [
         file
         for file in sorted(path.rglob("*"))
-        if file.suffix.lower() in _READERS
+        if file.suffix.lower() in readers
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     ]
+
+
+def _read_folder(path: Path, split: str, tell: _Tell, texts: bool) -> Iterator[tuple[str, int, object]]:
+    if _is_saved(path):
+        yield from _read_saved(path, split)
+        return
+    files = _files(path, texts)
     if not files:
-        raise InputError(f"{path}: the folder holds no {', '.join(_READERS)} file; check the path")
+        raise InputError(f"{path}: the folder holds no {', '.join(_readers(texts))} file; check the path")
     for file in files:
-        yield from _read_file(file)
+        yield from _read_file(file, tell, texts)
 
 
 def _text(path: Path) -> str:
@@ -134,9 +184,10 @@ def _broken(path: Path, line: int, error: json.JSONDecodeError) -> InputError:
     )
 
 
-def _read_jsonl(path: Path) -> Iterator[_Found]:
+def _read_jsonl(path: Path, tell: _Tell) -> Iterator[_Found]:
     with path.open("rb") as lines:
         for line, data in enumerate(lines, start=1):
+            tell(len(data))
             if line == 1:
                 data = data.removeprefix(b"\xef\xbb\xbf")
             if not data.strip():
@@ -152,12 +203,13 @@ def _read_jsonl(path: Path) -> Iterator[_Found]:
             yield line, record
 
 
-def _read_json(path: Path) -> Iterator[_Found]:
+def _read_json(path: Path, tell: _Tell) -> Iterator[_Found]:
     """A list of objects, or objects one after the other. After broken JSON nothing more can be told apart."""
-    text = _text(path)
-    if _is_object(text.lstrip().partition("\n")[0]):
-        yield from _read_jsonl(path)  # one object a line: a broken one does not hide the next
+    if _begins_with_an_object(path):
+        yield from _read_jsonl(path, tell)  # one object a line: a broken one does not hide the next
         return
+    text = _text(path)
+    tell(path.stat().st_size)
     decoder = json.JSONDecoder()
     spaces = re.compile(r"\s*")
     listed = text.lstrip().startswith("[")
@@ -194,16 +246,36 @@ def _read_json(path: Path) -> Iterator[_Found]:
         yield line, record
 
 
-def _is_object(line: str) -> bool:
+def _begins_with_an_object(path: Path) -> bool:
+    """Whether the first line that is not blank is a whole object. It is read alone: the file may be large."""
+    with path.open("rb") as lines:
+        first = next((line for line in lines if line.removeprefix(b"\xef\xbb\xbf").strip()), b"")
     try:
-        return isinstance(json.loads(line), dict)
-    except (json.JSONDecodeError, RecursionError):
+        return isinstance(json.loads(first.decode("utf-8-sig")), dict)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
-def _read_csv(path: Path) -> Iterator[_Found]:
+def _read_text(path: Path, tell: _Tell) -> Iterator[_Found]:
+    with path.open("rb") as data:
+        for line, text in pieces(data, tell, lambda bad, error: _not_utf8(path, error.object, error, bad)):
+            yield line, text if isinstance(text, InputError) else {"text": text}
+
+
+def _decoded(path: Path, tell: _Tell) -> Iterator[str]:
+    with path.open("rb") as data:
+        for line, text in enumerate(data, start=1):
+            tell(len(text))
+            try:
+                decoded = text.decode("utf-8-sig" if line == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, text, error, line) from error
+            yield from io.StringIO(decoded, newline="")  # old files end their lines with \r alone
+
+
+def _read_csv(path: Path, tell: _Tell) -> Iterator[_Found]:
     csv.field_size_limit(2**31 - 1)  # a text may well be longer than the default of 131,072 characters
-    table = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    table = csv.reader(_decoded(path, tell), strict=True)
     header: list[str] = []
     last = 0
     while True:
@@ -229,14 +301,16 @@ def _read_csv(path: Path) -> Iterator[_Found]:
         yield line, {k: v for k, v in zip(header, cells, strict=True) if v or k == "prompt"}
 
 
-def _read_parquet(path: Path) -> Iterator[_Found]:
+def _read_parquet(path: Path, tell: _Tell) -> Iterator[_Found]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
+        bytes_a_row = path.stat().st_size / max(file.metadata.num_rows, 1)
         row = 0
-        for batch in file.iter_batches(batch_size=4096):
+        for batch in file.iter_batches(batch_size=256):  # rows may be whole books
+            tell(int(bytes_a_row * len(batch)))
             for record in batch.to_pylist():
                 row += 1
                 yield row, record
@@ -278,7 +352,7 @@ def _of_dataset(data: Any, name: str, split: str) -> Iterator[tuple[str, int, ob
         yield name, row, record
 
 
-_READERS: dict[str, Callable[[Path], Iterator[_Found]]] = {
+_READERS: dict[str, _Reader] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
     ".parquet": _read_parquet,
