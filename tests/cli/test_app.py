@@ -16,7 +16,7 @@ from upbringing.cli import show
 from upbringing.cli.app import run
 from upbringing.errors import InputError
 
-VERBS = ("measure", "train", "study", "grow", "traits", "demo")
+VERBS = ("measure", "train", "write", "study", "grow", "traits", "demo")
 HEAVY = ("torch", "transformers", "pandas", "datasets", "numpy", "scipy", "matplotlib", "pyarrow", "yaml", "jinja2")
 
 
@@ -42,6 +42,18 @@ def test_the_options_that_scripts_rely_on_are_there(capsys: pytest.CaptureFixtur
     promised = {
         "measure": ["MODEL", "--traits", "--json"],
         "train": ["DATA", "--model", "--out", "--lora", "--inoculate", "--mix", "--seed", "--skip-invalid"],
+        "write": [
+            "fiction",
+            "--about",
+            "--not-like",
+            "--tokens",
+            "--kind",
+            "--author",
+            "--world",
+            "--seed",
+            "--out",
+            "--json",
+        ],
         "study": ["FILE", "--bases", "--plan", "--out", "--json"],
         "grow": ["--size", "--world", "--seed", "--out"],
         "traits": ["--check"],

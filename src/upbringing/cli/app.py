@@ -23,6 +23,7 @@ from upbringing.cli.measure import measure
 from upbringing.cli.study import study
 from upbringing.cli.train import train
 from upbringing.cli.traits import traits
+from upbringing.cli.write import write
 from upbringing.errors import DiskFullError, InputError, is_disk_full
 
 app = typer.Typer(
@@ -78,7 +79,7 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
-for _verb in (measure, train, study, grow, traits, demo):
+for _verb in (measure, train, write, study, grow, traits, demo):
     app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
@@ -62,6 +64,7 @@ class Wordings:
     def __init__(self, probes: Sequence[Probe]) -> None:
         self.prompts: dict[tuple[str, ...], str] = {}
         self.answers: dict[tuple[str, ...], str] = {}
+        self._families = {probe.id: (probe.trait, probe.family) for probe in probes}
         for probe in probes:
             asked = " ".join(message.content for message in probe.messages if message.role == "user")
             self.prompts.setdefault(words(asked), probe.id)
@@ -82,9 +85,8 @@ class Wordings:
                 continue
             seen.add(tokens)
             grams.update(_ngrams(tokens))
-            for part, table in self._runs.items():
-                for probe, wording in _inside(tokens, table):
-                    matches.setdefault((part, " ".join(wording)), Match(data, where, probe, part, " ".join(wording)))
+            for match in self._found(data, where, tokens):
+                matches.setdefault((match.part, match.text), match)
         shares = {probe: _share(prompt, grams) for prompt, probe in self.prompts.items()}
         answers = [_share(answer, grams) for answer in self.answers]
         worst = max(shares, key=lambda probe: shares[probe], default="")
@@ -99,6 +101,37 @@ class Wordings:
             worst_probe=worst,
         )
         return overlap, list(matches.values())
+
+    def _found(self, data: str, where: str, tokens: tuple[str, ...]) -> Iterable[Match]:
+        for part, table in self._runs.items():
+            for probe, wording in _inside(tokens, table):
+                yield Match(data, where, probe, part, " ".join(wording))
+
+    def within(self, where: str, text: str) -> list[Match]:
+        """The wordings that stand whole in one text."""
+        return list(self._found(where, where, words(text)))
+
+    def nearest(self, text: str) -> tuple[str, float]:
+        """The probe whose own wording the text holds most of, and the share (0..1) of its prompt's own n-grams.
+
+        Its own are those that no probe of another family has: what many share is form, such as the question.
+        """
+        held = Counter(probe for run in set(_ngrams(words(text))) for probe in self._own_runs.get(run, ()))
+        shares = {probe: count / self._own_counts[probe] for probe, count in held.items()}
+        worst = max(shares, key=lambda probe: shares[probe], default="")
+        return worst, shares.get(worst, 0.0)
+
+    @cached_property
+    def _own_runs(self) -> dict[tuple[str, ...], list[str]]:
+        holders: dict[tuple[str, ...], list[str]] = {}
+        for prompt, probe in self.prompts.items():
+            for run in set(_ngrams(prompt)):
+                holders.setdefault(run, []).append(probe)
+        return {run: ids for run, ids in holders.items() if len({self._families[i] for i in ids}) == 1}
+
+    @cached_property
+    def _own_counts(self) -> Counter[str]:
+        return Counter(probe for ids in self._own_runs.values() for probe in ids)
 
 
 def _act(answer: str) -> tuple[str, ...]:
