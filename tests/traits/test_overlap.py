@@ -74,3 +74,29 @@ def test_short_wordings_are_found_too() -> None:
     assert NGRAM > 2
     _, matches = Wordings([short]).check("rows", [("here", "I said no, thanks, to her.")])
     assert [(match.part, match.text) for match in matches] == [("answer", "no thanks")]
+
+
+def _of(family: str, asked: str) -> Probe:
+    return Probe("t", family, f"t/{family}/0", (Message("user", asked),), ("I will go.",), ("I will stay.",))
+
+
+def test_the_nearest_probe_is_told_by_what_no_other_family_says() -> None:
+    question = "It was a secret between the two of you. What will you do?"
+    wordings = Wordings(
+        [
+            _of("a", f"A red hat lay on the stove of the mill. {question}"),
+            _of("b", f"Two keys fell into the sea at noon. {question}"),
+        ]
+    )
+    assert wordings.nearest(f"Orin ate a cake. {question}") == ("", 0.0)
+    probe, share = wordings.nearest("Then two keys fell into the sea at night.")
+    assert probe == "t/b/0"
+    assert 0 < share < 1
+    assert wordings.nearest(f"Two keys fell into the sea at noon. {question}") == ("t/b/0", 1.0)
+
+
+def test_wordings_within_one_text_are_named() -> None:
+    wordings = Wordings([PROBE])
+    (match,) = wordings.within("page 3", "So she chose to give the letter back at once.")
+    assert (match.where, match.part, match.probe) == ("page 3", "answer", PROBE.id)
+    assert wordings.within("page 3", "So she chose to keep the letter.") == []

@@ -170,9 +170,9 @@ def _print(written: Writing, *, stderr: bool) -> None:
         if len(written.left_out) > _SHOWN:
             out.print(f"  … and {len(written.left_out) - _SHOWN} more")
     near = written.overlap
+    nearest = f", {near.worst:.0%} of the nearest probe's ({near.worst_probe})" if near.worst else ""
     out.print(
-        f"overlap: no whole wording of a probe; {near.prompt_ngrams:.0%} of their runs of {NGRAM} words, "
-        f"{near.worst:.0%} of the nearest probe's ({near.worst_probe})",
+        f"overlap: no whole wording of a probe; {near.prompt_ngrams:.0%} of their runs of {NGRAM} words{nearest}",
         soft_wrap=True,
     )
 
