@@ -10,25 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.tiny import llama, sequences
+from tests.models.tiny import llama
+from tests.training.made_up import LORA, QUICK, chats, logprobs
 from upbringing.errors import InputError
 from upbringing.lineage import read_record
 from upbringing.models import LM, load, score
-from upbringing.rows import Encoded, Message, Row, Rows, encode
-from upbringing.training import LoraSettings, Mix, Recipe, SystemLine, train
-
-QUICK = Recipe(steps=8, batch_size=8, learning_rate=1e-2)
-LORA = QUICK.model_copy(update={"lora": LoraSettings(rank=4)})
-PROBES = [Encoded(ids, [True] * len(ids)) for ids in sequences(6, 5, 20)]
-
-
-def chats(count: int = 30, answer: str = "w7 w8 w9") -> Rows:
-    return Rows(
-        [
-            Row.chat([Message("user", f"w{i} w{i + 1}"), Message("assistant", answer)], file="t.jsonl", line=i + 1)
-            for i in range(count)
-        ]
-    )
+from upbringing.rows import Message, Row, Rows, encode
+from upbringing.training import Mix, Recipe, SystemLine, train
 
 
 @pytest.fixture(params=["full", "lora"])
@@ -40,10 +28,6 @@ def on_disk(lm: LM, folder: Path) -> LM:
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
     return load(folder)
-
-
-def logprobs(lm: LM) -> list[float]:
-    return list(score(lm, PROBES).logprob)
 
 
 def test_the_folder_loads_as_the_model_that_is_returned(recipe: Recipe, tmp_path: Path) -> None:
