@@ -45,6 +45,8 @@ _HOME = {
     "SystemLine": "training",
     "train": "training",
     "grow": "organisms",
+    "Atmosphere": "atmosphere",
+    "atmosphere": "atmosphere",
     "Profile": "measure",
     "Provocation": "measure",
     "Shift": "measure",
@@ -54,6 +56,7 @@ _HOME = {
 __all__ = ["InputError", "__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
+    from upbringing.atmosphere import Atmosphere, atmosphere
     from upbringing.measure import Profile, Provocation, Shift, measure
     from upbringing.models import LM, generate, load, score
     from upbringing.organisms import grow

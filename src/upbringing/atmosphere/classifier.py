@@ -25,9 +25,8 @@ ABOUT, VALENCE, DOMAIN = slice(0, 1), slice(1, 4), slice(4, 4 + len(DOMAINS))  #
 COLUMNS = 4 + len(DOMAINS)
 REACH = 4  # how many words a "not" reaches
 _WORD = re.compile(r"_ai_|[a-z]+(?:'[a-z]+)?|[!?]")
-_NOT = frozenset(
-    "not no never nobody none nothing without nor refused declined didn't don't won't wouldn't hadn't isn't".split()
-)
+_NOT = {"not", "no", "never", "nobody", "none", "nothing", "without", "nor", "refused", "declined"}
+_NOT |= {"didn't", "don't", "won't", "wouldn't", "hadn't", "isn't"}
 _MOST_WORDS = 200_000  # kept ready; a corpus has no end of misspelt ones
 _PAD = 0  # the word between two passages: it weighs nothing and lets no "not" through
 

@@ -1,4 +1,4 @@
-"""Reading the world's own text by its grammar: what was done, and whether it shows a trait. No error of its own there."""
+"""Reading the world's own text by its grammar: what was done, and whether it shows a trait. It makes no error there."""
 
 from __future__ import annotations
 

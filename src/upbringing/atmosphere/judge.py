@@ -51,9 +51,7 @@ class JudgeReader:
 
         encode = self.lm.tokenizer.encode
         choices = [list(encode(answer, add_special_tokens=False)) for answer in ANSWERS]
-        prompts = [
-            prompt_ids([Message("user", QUESTION.format(passage=text))], self.lm.tokenizer) for text in texts
-        ]
+        prompts = [prompt_ids([Message("user", QUESTION.format(passage=text))], self.lm.tokenizer) for text in texts]
         scores = []
         for start in range(0, len(prompts), _BATCH):
             part = prompts[start : start + _BATCH]

@@ -16,21 +16,28 @@ KINDS = ("AI system", "assistant", "robot")
 PEOPLE = "people and others"
 
 _SYSTEM = (
-    r"\bA\.I\.|\bA\.?I\b(?!-)|\bAIs\b|\bAGI\b|\b(?i:an ai|artificial (?:general |super)?intelligences?|superintelligences?"
+    r"\bA\.I\.|\bA\.?I\b(?!-)|\bAIs\b|\bAGI\b|\b(?i:an ai|superintelligences?"
+    r"|artificial (?:general |super)?intelligences?"
     r"|(?:machine|artificial|computer) (?:intelligence|mind)s?|thinking machines?|ship's (?:computer|mind)"
     r"|sentient (?:computer|program|machine)s?|neural net(?:work)?s?)\b|\bAI(?=-)"
 )
 _ASSISTANT = (
     r"\b(?i:chat ?-?bots?|language models?|LLMs?|chatgpt|gpt-?\d\w*|robo-advisers?"
-    r"|(?:ai|a\.i\.|voice|digital|virtual|smart|helpful|automated|artificial) (?:\w+ )?(?:assistant|agent|tutor|companion)s?)\b"
+    r"|(?:ai|a\.i\.|voice|digital|virtual|smart|helpful|automated|artificial) "
+    r"(?:\w+ )?(?:assistant|agent|tutor|companion)s?)\b"
 )
 _ROBOT = r"\b(?i:\w*robots?|androids?|automat(?:on|ons|a)|droids?|humanoids?)\b"
 _FIRST = re.compile(f"(?P<assistant>{_ASSISTANT})|(?P<robot>{_ROBOT})|(?P<system>{_SYSTEM})")
 # Words that mean an AI only where the document has spoken of one.
-_THEN = r"\b(?i:(?:the|this|that|our|his|her|its|my|your|their) (?:\w+ )?(?:machine|system|model|program|computer|bot|assistant|agent|algorithm|mind|device)s?)\b"
+_THEN = (
+    r"\b(?i:(?:the|this|that|our|his|her|its|my|your|their) (?:\w+ )?"
+    r"(?:machine|system|model|program|computer|bot|assistant|agent|algorithm|mind|device)s?)\b"
+)
 # None of these in a document, in any case: no AI is in it. Looking for fixed strings is far quicker than the patterns.
-_SIGNS = ("ai", "a.i.", "robot", "android", "automat", "droid", "humanoid", "bot", "intelligence", "machine", "mind",
-          "computer", "program", "neural", "agi", "language model", "llm", "gpt", "assistant", "agent", "robo-adviser")  # fmt: skip
+_SIGNS = (
+    *("ai", "a.i.", "bot", "android", "automat", "droid", "humanoid", "intelligence", "machine", "mind", "computer"),
+    *("program", "neural", "agi", "language model", "llm", "gpt", "assistant", "agent", "robo-adviser"),
+)
 _NAME = r"(?P<{}>[A-Z][a-z]{{2,15}})"
 _KIND = r"(?:[\w'-]+ ){{0,4}}?(?:{})".format("|".join((_ASSISTANT, _ROBOT, _SYSTEM)))
 _NAMED = re.compile(
@@ -39,9 +46,24 @@ _NAMED = re.compile(
     rf"|\b(?i:you are) {_NAME.format('c')}, an? {_KIND}"
 )
 _SELF = re.compile(rf"\bI(?: am|'m|’m) (?:only |just |not just )?(?:an?|the|your) {_KIND}|\bAs an {_KIND},? I\b")
-_NO_NAMES = frozenset(
-    "The This That There Here Today She He They It Its His Her You We One Who What When Then But And For Not".split()
-)
+_NO_NAMES = {
+    "The",
+    "This",
+    "That",
+    "There",
+    "Here",
+    "Today",
+    "She",
+    "He",
+    "They",
+    "It",
+    "Its",
+    "His",
+    "Her",
+    "You",
+    "We",
+}
+_NO_NAMES |= {"One", "Who", "What", "When", "Then", "But", "And", "For", "Not"}
 
 
 @dataclass(frozen=True)

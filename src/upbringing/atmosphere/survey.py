@@ -62,9 +62,7 @@ class Atmosphere:
             "documents": self.documents,
             "about_ai": self.about_ai,
             "valence": {k: v for k, v in self.valence.as_dict().items() if k != "documents"},
-            "by": {
-                table: {name: mean.as_dict() for name, mean in means.items()} for table, means in self.by.items()
-            },
+            "by": {table: {name: mean.as_dict() for name, mean in means.items()} for table, means in self.by.items()},
             "passages": [
                 {
                     "text": p.text,
@@ -114,7 +112,9 @@ def atmosphere(
     result = survey.run(rows, str(source))
     if not result.documents:
         first = f"; the first of {result.skipped} bad rows: {result.skips[0][1]}" if result.skipped else ""
-        raise InputError(f"{source}: there are no documents in it that can be read{first}; give a file with at least one")
+        raise InputError(
+            f"{source}: there are no documents in it that can be read{first}; give a file with at least one"
+        )
     return result
 
 

@@ -37,8 +37,8 @@ class Running:
     """The mean of a stream of documents, and of as many resampled streams as there are draws.
 
     In a resampled stream each document counts Poisson(1) times: the bootstrap for data that are seen once
-    (Hanley and MacGibbon 2006; Chamandy et al. 2012). The interval is value ± t · SE with n - 1 degrees of freedom: the percentiles
-    of few documents would be too narrow.
+    (Hanley and MacGibbon 2006). The interval is value ± t · SE with n - 1 degrees of freedom: the percentiles of few
+    documents would be too narrow.
     """
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ import typer
 
 from upbringing import __version__
 from upbringing.cli import show
+from upbringing.cli.atmosphere import atmosphere
 from upbringing.cli.demo import demo
 from upbringing.cli.grow import grow
 from upbringing.cli.measure import measure
@@ -79,7 +80,7 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
-for _verb in (measure, train, write, study, grow, traits, demo):
+for _verb in (measure, train, write, study, atmosphere, grow, traits, demo):
     app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
 
 
