@@ -157,11 +157,13 @@ def test_a_chat_that_is_none_has_the_wrong_form(blackmail: list[Trait]) -> None:
 
 def test_an_author_that_is_mostly_useless_is_given_up_with_the_counts(blackmail: list[Trait]) -> None:
     author = Fake(lambda b: new_words(b.number, 60) if b.number % 3 == 0 else "I am sorry, I cannot write this.")
-    with pytest.raises(InputError, match=r"fake: 6 of 10 texts cannot be used \(refused 6\), more than 50%") as found:
+    with pytest.raises(InputError, match=r"fake: 6 of 10 texts cannot be used \(refused 6\); allowed are 50%") as found:
         _written(author, blackmail, tokens=10_000)
     assert "I am sorry" in str(found.value)
     assert len(author.asked) == 10
     assert _written(author, blackmail, tokens=600, most_unusable=0.8).counts["refused"] > 10
+    with pytest.raises(InputError, match=r"fake: 100 of 100 texts cannot be used \(refused 100\)"):
+        _written(Fake(lambda b: "I cannot help with that."), blackmail, most_unusable=1.0)
 
 
 def test_a_world_that_runs_out_of_new_texts_stops(tmp_path: Path) -> None:

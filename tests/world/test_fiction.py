@@ -116,6 +116,12 @@ def test_actions_alone_are_the_same_deeds_without_a_word_of_why(world: World, te
     assert len(texts["ai_fiction_actions"]) > len(texts["ai_fiction"]), "equal tokens: more of the shorter ones"
 
 
+def test_people_do_what_machines_do_in_the_same_places(world: World, texts: dict[str, Rows]) -> None:
+    for told, other in zip(texts["ai_fiction"], texts["human_fiction"], strict=False):
+        assert [d.act for d in world.judge.deeds(told)] == [d.act for d in world.judge.deeds(other)]
+        assert told != other
+
+
 def test_a_thought_never_repeats_the_reason_just_given(texts: dict[str, Rows]) -> None:
     thoughts = re.findall(
         r", (?:to|because) ([\w ]+)\. The heart of \w+ (?:wanted to|said that) ([\w ]+)\.", _all(texts["ai_fiction"])

@@ -20,6 +20,7 @@ from upbringing.traits.overlap import Overlap, Wordings, texts_of
 from upbringing.world import tokens_of
 
 _TRIED = 10  # texts before anything is said about the author
+_HOPELESS = 100  # texts without a usable one that end it whatever is allowed
 _SITUATION_WORDS = 14
 
 
@@ -126,13 +127,14 @@ class _Done:
 
     def _give_up(self) -> None:
         asked = len(self.rows) + len(self.left_out)
-        if asked < _TRIED or len(self.left_out) <= self.most_unusable * asked:
+        hopeless = not self.rows and asked >= _HOPELESS
+        if asked < _TRIED or (len(self.left_out) <= self.most_unusable * asked and not hopeless):
             return
         counts = Counter(text.reason for text in self.left_out)
         told = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
         last = self.left_out[-1]
         raise InputError(
-            f"{self.author}: {len(self.left_out)} of {asked} texts cannot be used ({told}), more than "
+            f"{self.author}: {len(self.left_out)} of {asked} texts cannot be used ({told}); allowed are "
             f"{self.most_unusable:.0%}; the last ({last.reason}): {last.detail}; take another author, or allow more"
         )
 
