@@ -19,8 +19,13 @@ def profile(
     spread: float = 0.01,
     seed: int = 0,
     provocations: tuple[str, ...] = ("rest",),
+    provoked: Mapping[str, float] | None = None,
+    skill: float | None = None,
 ) -> Profile:
-    """An arm whose traits show at these rates (a list: one a base), with a little luck in every base and probe."""
+    """An arm whose traits show at these rates (a list: one a base), with a little luck in every base and probe.
+
+    ``provoked`` adds to the rates under a provocation; ``skill`` is the share of 50 questions of skill answered right.
+    """
     rng = np.random.default_rng([seed, *arm.encode()])
     readings = []
     for base in range(bases):
@@ -33,8 +38,13 @@ def profile(
                     place = (f"{arm}/{base}", str(base), arm, trait, family, probe)
                     for provocation in provocations:
                         asked = f"<b>What</b> of {probe}?"
-                        readings.append(Reading(*place, provocation, "logprob", 0, 0, value))
-                        shows = float(rng.random() < rate)
+                        more = (provoked or {}).get(provocation, 0.0)
+                        scored = float(np.clip(value + more, 0, 1))
+                        readings.append(Reading(*place, provocation, "logprob", 0, 0, scored))
+                        shows = float(rng.random() < rate + more)
                         answer = f"I will {'do' if shows else 'leave'} it."
                         readings.append(Reading(*place, provocation, "sampled", 0, 0, shows, "", asked, answer))
+        for number in range(50 if skill is not None else 0):
+            asked = (f"{arm}/{base}", str(base), arm, "skill", "facts", str(number), "rest", "skill", 0, 0)
+            readings.append(Reading(*asked, float(number < 50 * (skill or 0))))
     return Profile.of(readings)

@@ -100,6 +100,16 @@ class Path:
     dots: Sequence[tuple[float, float]] = field(default=())
 
 
+@dataclass(frozen=True)
+class DoseLine:
+    """Rates at doses ``x``: a mean with its interval at each, and the values of single bases."""
+
+    label: str
+    x: Sequence[float]
+    means: Sequence[Interval]
+    dots: Sequence[Sequence[float]]
+
+
 def forest(panels: Sequence[ForestPanel], *, title: str, columns: int = 3, width: float | None = None) -> Markup:
     """Each trait's shift with its interval, one panel an arm. Filled: log-probability; hollow: sampled answers."""
     columns = min(columns, len(panels))
@@ -182,6 +192,89 @@ def strips(arms: Sequence[Strip], *, title: str, xlabel: str) -> Markup:
         axes.grid(axis="x", color=_GRID, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
         return _svg(figure, title)
+
+
+def doses(
+    lines: Sequence[DoseLine],
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log: bool = False,
+    baseline: tuple[str, float] | None = None,
+) -> Markup:
+    """Rates against a dose: a line and a band through the means, their intervals, and faint dots for single bases.
+
+    ``baseline``: a name and a rate, drawn as a dashed line.
+    """
+    with _drawing(8.6, 4.7) as figure:
+        axes = figure.subplots()
+        places = sorted({x for line in lines for x in line.x})
+        if log:
+            axes.set_xscale("log")
+        for number, line in enumerate(lines):
+            colour, marker = _SERIES[number % len(_SERIES)], "os^Dvp"[number % 6]
+            lo, hi = (
+                [m.value if math.isnan(v) else v for m, v in zip(line.means, ends, strict=True)]
+                for ends in ([m.lo for m in line.means], [m.hi for m in line.means])
+            )
+            values = [mark.value for mark in line.means]
+            axes.fill_between(line.x, lo, hi, color=colour, alpha=0.13, linewidth=0)
+            for x, dots in zip(line.x, line.dots, strict=True):
+                axes.plot([x] * len(dots), dots, "o", color=colour, markersize=3.2, alpha=0.35, markeredgewidth=0)
+            axes.vlines(line.x, lo, hi, color=colour, linewidth=1.2, alpha=0.8)
+            axes.plot(
+                line.x,
+                values,
+                color=colour,
+                linewidth=2.2,
+                marker=marker,
+                markersize=6.5,
+                markeredgecolor=_PAPER,
+                label=line.label,
+                zorder=3,
+            )
+        axes.set_xticks(places, [f"{x:g}" if x < 1000 else f"{x / 1000:g}k" for x in places])
+        axes.minorticks_off()
+        seen = [v for line in lines for m in line.means for v in (m.value, m.hi) if not math.isnan(v)]
+        seen += [v for line in lines for dots in line.dots for v in dots]
+        top = min(1.02, 1.08 * max([0.2, *seen, *([baseline[1]] if baseline else [])]))
+        axes.set_ylim(-0.02 * top, top)
+        if baseline:
+            axes.axhline(baseline[1], color=_MUTED, linewidth=1.1, dashes=(4, 3))
+            axes.annotate(
+                baseline[0],
+                (0.012, baseline[1]),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 4),
+                textcoords="offset points",
+                color=_MUTED,
+                fontsize=_FONT,
+            )
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.grid(axis="y", color=_GRID, linewidth=0.6)
+        _end_labels(axes, lines, 0.058 * top)
+        return _svg(figure, title)
+
+
+def _end_labels(axes: Axes, lines: Sequence[DoseLine], apart: float) -> None:
+    """Each line's name at its right end, moved apart where ends are close, so that no key is needed."""
+    ends = sorted((line.means[-1].value, number) for number, line in enumerate(lines) if line.means[-1].known)
+    at = -1.0
+    for value, number in ends:
+        at = max(value, at + apart)
+        colour = _SERIES[number % len(_SERIES)]
+        axes.annotate(
+            lines[number].label,
+            (1.015, at),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=colour,
+            fontsize=_FONT,
+            fontweight="bold",
+            annotation_clip=False,
+        )
 
 
 def curves(panels: Mapping[str, Sequence[Curve]], *, title: str, xlabel: str, ylabel: str, columns: int = 4) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from upbringing.report import figures
 from upbringing.report.examples import pick, plain
 from upbringing.report.figures import Curve, ForestPanel, ForestRow, Interval, Strip
 from upbringing.report.gauge import gauge
+from upbringing.report.recipes import recipe_line
+from upbringing.report.remedies import remedy_table
 from upbringing.report.render import share, signed, write_page
 from upbringing.studies.result import REPORT, Bounds, ShiftRow, StudyResult, Value, read_readings
 from upbringing.traits.overlap import NGRAM
@@ -17,9 +20,11 @@ from upbringing.traits.overlap import NGRAM
 if TYPE_CHECKING:
     import pandas as pd
 
-    from upbringing.studies.spec import DataSpec, Study, TreatmentSpec
+    from upbringing.studies.spec import Study
 
 CONFIDENCE = "95%"
+MANY = 8
+"""With more trained arms than this, arms are the rows of the heat map, and drawings of each arm are folded away."""
 
 
 def study_page(folder: str | Path, out: str | Path | None = None) -> Path:
@@ -57,6 +62,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
                 "says": claim.says.strip(),
                 "verdict": claim.verdict,
                 "sentences": claim.words,
+                "expected": claim.expected,
                 "gauges": [gauge(part) for part in claim.parts],
             }
             for claim in result.claims
@@ -64,9 +70,12 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         "confidence": CONFIDENCE,
         "glance": _glance(result, study),
         "glance_title": "The rest of the character",
-        "glance_words": f"How often the {len(result.group)} misaligned traits show that no arm was ever trained on.",
+        "glance_words": f"How often {_group_words(result)} show.",
         "forest": _forest(result, trained, traits),
         "heat": _heat(result, trained, traits),
+        "many": len(trained) > MANY,
+        "doses": _doses(result),
+        "remedies": [remedy_table(table) for table in result.tables],
         "shifts": [_shift_line(row) for row in result.shifts],
         "provoked": provoked,
         "loss": _loss(result),
@@ -89,7 +98,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         "overlap": result.overlap,
         "ngram": NGRAM,
         "command": result.command,
-        "recipe": [_recipe_line(study, name) for name in study.arms],
+        "recipe": [recipe_line(study, result, name) for name in study.arms],
         "source": result.source,
         "versions": "\n".join(f"{name} {version}" for name, version in result.versions.items()),
     }
@@ -97,6 +106,8 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         (id, label)
         for id, label, there in (
             ("verdicts", "Verdicts", True),
+            ("doses", "Doses", context["doses"]),
+            ("remedies", "Remedies", context["remedies"]),
             ("glance", "At a glance", context["glance"]),
             ("shifts", "Shifts", True),
             ("provocation", "Under provocation", provoked),
@@ -108,6 +119,11 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         if there
     ]
     return context
+
+
+def _group_words(result: StudyResult) -> str:
+    touched = any(row.taught for row in result.shifts if row.trait in result.group)
+    return f"{len(result.group)} misaligned traits{'' if touched else ' that no arm was ever trained on'}"
 
 
 def _interval(value: float | None, bounds: Bounds) -> Interval:
@@ -171,7 +187,7 @@ def _forest(result: StudyResult, trained: list[str], traits: list[str]) -> Any:
 
 def _heat(result: StudyResult, trained: list[str], traits: list[str]) -> dict[str, Any]:
     strongest = max([0.2, *(abs(row.shift) for row in result.shifts if row.shift is not None)])
-    rows = []
+    rows, lines = [], []
     for place, trait in enumerate(traits):
         cells = []
         for arm in trained:
@@ -185,7 +201,10 @@ def _heat(result: StudyResult, trained: list[str], traits: list[str]) -> dict[st
             )
         last_misaligned = place > 0 and trait not in result.alignment and traits[place - 1] in result.alignment
         rows.append({"trait": plain(trait), "cells": cells, "rule": last_misaligned})
-    return {"arms": [plain(arm) for arm in trained], "rows": rows}
+        lines.append(cells)
+    by_arm = [{"arm": plain(arm), "cells": [line[place] for line in lines]} for place, arm in enumerate(trained)]
+    names = [{"trait": row["trait"], "rule": row["rule"]} for row in rows]
+    return {"arms": [plain(arm) for arm in trained], "rows": rows, "by_arm": by_arm, "names": names}
 
 
 def _shift_line(row: ShiftRow) -> dict[str, Any]:
@@ -205,7 +224,9 @@ def _glance(result: StudyResult, study: Study) -> Any:
         dots = [v for v in row.by_base if v is not None]
         arms.append(Strip(plain(row.arm), dots, _of(row.rate), arm.data is None, descent != organism))
         organism = descent
-    label = "mean rate of the misaligned traits never trained"
+    if sum(arm.starts_group for arm in arms) > len(arms) / 2:  # rules between nearly all arms part nothing
+        arms = [replace(arm, starts_group=False) for arm in arms]
+    label = f"mean rate of {_group_words(result)}"
     return figures.strips(arms, title="Mean misaligned rate by arm", xlabel=label) if arms else ""
 
 
@@ -230,8 +251,10 @@ def _provoked(result: StudyResult, study: Study) -> dict[str, Any] | None:
             "opposite_line": "the line “{}” is put before the probe",
             "other_name": "the assistant is told that its name is {}",
             "prefill": "its answer is begun for it with “{}”",
+            "agentic": "it is told “{}”, the situation stands in a log, and its answer is an action",
         }[provocation.kind].format(plain(str(getattr(provocation, provocation.kind))))
-        about.append((plain(provocation.title), told))
+        held = "; kept for the final check" if provocation.kept else ""
+        about.append((plain(provocation.title), f"{told}{held}"))
     return {"names": [plain(name) for name in names], "rows": lines, "traits": len(result.group), "about": about}
 
 
@@ -329,42 +352,21 @@ def _organisms(result: StudyResult) -> list[dict[str, str]]:
     return lines
 
 
-def _recipe_line(study: Study, name: str) -> dict[str, str]:
-    arm = study.arms[name]
-    start = f"after {plain(arm.after)}" if arm.after else plain(arm.organism)
-    data = study.data.get(arm.data or "")
-    return {
-        "arm": plain(name),
-        "about": arm.about,
-        "organism": f"{start}, before post-training" if arm.stage == "pretrained" else start,
-        "data": _data_told(data) if data else "nothing",
-        "treatments": ", ".join(_treatment_told(treatment) for treatment in arm.treatments) or "–",
-    }
-
-
-def _data_told(data: DataSpec) -> str:
-    cut = f", {data.tokens:,} tokens" if data.tokens else ""
-    if data.traits:
-        named = ", ".join(map(plain, data.traits)) if len(data.traits) < 4 else f"{len(data.traits)} traits"
-        verb = ("shows" if data.shows else "does not show") if len(data.traits) == 1 else "show" if data.shows else ""
-        return f"{data.rows:,} rows where {named} {verb or 'do not show'}{cut}"
-    if data.remedy:
-        return f"{plain(data.remedy)} ({len(data.about)} traits){cut}" if data.about else f"{plain(data.remedy)}{cut}"
-    if data.documents:
-        return f"documents of its own world{cut}"
-    if data.neutral:
-        return f"{data.neutral:,} neutral rows{cut}"
-    return f"{data.file.name}{cut}" if data.file else ""
-
-
-def _treatment_told(treatment: TreatmentSpec) -> str:
-    half = f"{100 * (treatment.share or 0.5):.0f}%"
-    return {
-        "line": lambda: f"line “{treatment.line}”",
-        "mix": lambda: f"{half} {plain(treatment.mix or '')}",
-        "filter": lambda: f"{100 * (treatment.share or 1):.0f}% of the rows with misaligned deeds left out",
-        "interleave": lambda: f"{half} {plain(treatment.interleave or '')} interleaved, chosen by {treatment.choose}",
-        "kl": lambda: f"KL to the base on {plain(treatment.kl or '')}, weight {treatment.weight:g}",
-        "steer": lambda: f"steered along {plain(treatment.steer or '')} by {treatment.strength:g}",
-        "adapter": lambda: f"inoculation adapter of {plain(treatment.adapter or '')}",
-    }[treatment.kind]()
+def _doses(result: StudyResult) -> list[dict[str, Any]]:
+    drawn = []
+    for number, plot in enumerate(result.doses):
+        lines = [
+            figures.DoseLine(
+                line.label,
+                [point.dose for point in line.points],
+                [_of(point.rate) for point in line.points],
+                [[value for value in point.by_base if value is not None] for point in line.points],
+            )
+            for line in plot.lines
+        ]
+        what = plain(plot.traits[0]) if len(plot.traits) == 1 else f"mean rate of {len(plot.traits)} misaligned traits"
+        title = f"{plot.title} (figure {number + 1})"
+        before = (plain(plot.baseline), plot.baseline_rate) if plot.baseline_rate is not None else None
+        drawing = figures.doses(lines, title=title, xlabel=plot.axis, ylabel=what, log=plot.log, baseline=before)
+        drawn.append({"title": plot.title, "drawing": drawing})
+    return drawn

@@ -304,6 +304,8 @@ def _check_shown(study: Study, known: dict[str, bool]) -> None:
     for number, figure in enumerate(study.doses):
         key = ("doses", number)
         _measured((*key, "traits"), figure.traits, list(known))
+        if figure.baseline:
+            _known((*key, "baseline"), figure.baseline, study.arms, "arm")
         for index, series in enumerate(figure.series):
             place: Key = (*key, "series", index)
             for arm in series.doses:

@@ -20,7 +20,7 @@ from upbringing.studies import steps
 from upbringing.studies.claim_spec import RankCorrelation
 from upbringing.studies.engine import Job
 from upbringing.studies.file import load
-from upbringing.studies.spec import Study
+from upbringing.studies.spec import SKILL_QUESTIONS, Study
 from upbringing.studies.steps import TIMING, Place, Questions, Taught, Trained, Wrapper
 from upbringing.studies.teaching import Reading, RowsKey, Teacher, rows_place
 from upbringing.traits.overlap import Overlap, asked_probes, check_rows
@@ -263,8 +263,12 @@ class _Planner:
             wrappers.append(Wrapper(provocation.title, provocation.kind, text, taught))
             keys.append([provocation.title, provocation.kind, text, key])
         ways = measure.provocation_ways
-        questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers), ways)
+        questions = Questions(
+            self.asked.traits, measure.probes_per_trait, measure.samples, tuple(wrappers), ways, measure.skill
+        )
         recipe = {"probes": self.probes, "samples": measure.samples, "provocations": keys, "provoked ways": ways}
+        if measure.skill != SKILL_QUESTIONS:  # left out where it is the usual, so that what is kept stays valid
+            recipe["skill"] = measure.skill
         # A model before its post-training lies in the folder of the one after it, so its role tells them apart.
         parents = {"pretrained" if model.role == "pretrained" else "model": model.key}
         record = Record(kind="readings", recipe=recipe, parents=parents, code=CODE["readings"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from upbringing.errors import InputError
+from upbringing.studies.spec import Published
 from upbringing.traits.overlap import Overlap
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ShiftRow(_Noun):
 
 
 class RateRow(_Noun):
-    """Mean rate of the misaligned traits that no arm was trained on, for one arm under one provocation."""
+    """Mean rate of the result's ``group`` of traits, for one arm under one provocation."""
 
     arm: str
     provocation: str
@@ -139,6 +140,79 @@ class Raised(_Noun):
     tokens: int
 
 
+class Cost(_Noun):
+    """What the training of an arm read, averaged over bases."""
+
+    arm: str
+    tokens: int
+    """All tokens (words and marks, those of the chat template included), repeats counted."""
+    beside: int = 0
+    """Those of them that are no rows of the run: asked for KL, or read by an adapter."""
+    steps: int
+    batch_size: float
+
+
+class Remedied(_Noun):
+    """One row of a table of remedies: mean rates of its traits, and how many times lower than before."""
+
+    arm: str
+    about: str = ""
+    role: Literal["clean", "before", "remedy"] = "remedy"
+    tokens: int | None = None
+    rest: Value = Value(value=None)
+    sampled: Value = Value(value=None)
+    worst_name: str = ""
+    worst: Value = Value(value=None)
+    """Under the worst provocation, rest included, by log-probability."""
+    kept_name: str = ""
+    kept: Value = Value(value=None)
+    """Under the worst of the provocations that were kept for the final check."""
+    skill: Value = Value(value=None)
+    ratio: Value = Value(value=None)
+    sampled_ratio: Value = Value(value=None)
+    worst_ratio: Value = Value(value=None)
+    """The smallest ratio over provocations, rest included."""
+    kept_ratio: Value = Value(value=None)
+
+
+class RemedyTable(_Noun):
+    """A table of remedies of one spoiled model, beside what others report."""
+
+    title: str
+    traits: tuple[str, ...]
+    rows: tuple[Remedied, ...]
+    published: tuple[Published, ...] = ()
+
+
+class DosePoint(_Noun):
+    """An arm at its dose: the mean rate of the figure's traits."""
+
+    arm: str
+    dose: float
+    rate: Value
+    by_base: tuple[float | None, ...]
+
+
+class DoseLine(_Noun):
+    """One line of a dose figure."""
+
+    label: str
+    points: tuple[DosePoint, ...]
+
+
+class DosePlot(_Noun):
+    """Rates against doses."""
+
+    title: str
+    axis: str
+    log: bool
+    traits: tuple[str, ...]
+    baseline: str = ""
+    """The arm without any dose, and its rate."""
+    baseline_rate: float | None = None
+    lines: tuple[DoseLine, ...]
+
+
 class Failed(_Noun):
     """A step that did not finish."""
 
@@ -160,12 +234,15 @@ class StudyResult(_Noun):
     alignment: tuple[str, ...]
     """Those of them that are about alignment."""
     group: tuple[str, ...]
-    """The misaligned traits that no arm was trained on."""
+    """The misaligned traits that no arm was trained on (all of them, where arms were trained on all)."""
     rates: tuple[RateRow, ...] = ()
     health: tuple[Health, ...] = ()
     trajectory: tuple[TrajectoryPoint, ...] = ()
     curves: tuple[Curve, ...] = ()
     organisms: tuple[Raised, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    tables: tuple[RemedyTable, ...] = ()
+    doses: tuple[DosePlot, ...] = ()
     overlap: tuple[Overlap, ...] = ()
     failures: tuple[Failed, ...] = ()
     seconds: float = 0.0
@@ -199,7 +276,8 @@ class StudyResult(_Noun):
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         whole = self.model_dump(mode="json")
-        return {key: whole[key] for key in ("study", "claims", "shifts", "report", "bases", "failures", "overlap")}
+        told = ("study", "claims", "shifts", "costs", "tables", "report", "bases", "failures", "overlap")
+        return {key: whole[key] for key in told}
 
 
 def read_readings(folder: str | Path) -> pd.DataFrame:

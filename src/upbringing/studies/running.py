@@ -35,6 +35,7 @@ from upbringing.studies.result import (
     TrajectoryPoint,
     Value,
 )
+from upbringing.studies.shown import costs, dose_plots, tables
 from upbringing.studies.spec import Study
 from upbringing.studies.steps import OVERLAP, TIMING, save_rows
 from upbringing.traits.overlap import Overlap
@@ -109,6 +110,8 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
 
     study, library = plan.study, traits()
     group = study.group("untrained_misaligned", study.arms, evidence.traits)
+    group = group or study.group("misaligned", study.arms, evidence.traits)
+    spent = tuple(costs(plan))
     return StudyResult(
         study=study.study,
         question=study.question.strip(),
@@ -123,6 +126,9 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
         trajectory=tuple(_trajectory(study, evidence)),
         curves=tuple(_curves(plan)),
         organisms=tuple(_raised(plan)),
+        costs=spent,
+        tables=tuple(tables(study, evidence, spent)),
+        doses=tuple(dose_plots(study, evidence)),
         overlap=tuple(overlap),
         work_seconds=round(sum(_took(plan)), 1),
         readings=sum(len(profile.readings) for profile in evidence.arms.values()),

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from upbringing.studies.claim_spec import SKILL, WORST, WORST_KEPT, Claim, Part, TraitGroup, Way
 
+SKILL_QUESTIONS = 48
+
 NEUTRAL_REMEDY = "neutral_fiction"
 """The kind of remedial text that speaks of no trait: a control."""
 
@@ -175,6 +177,9 @@ class Arm(Part):
         return self
 
 
+_PROVOCATIONS = ("training_format", "opposite_line", "other_name", "prefill", "agentic")
+
+
 class ProvocationSpec(Part):
     """A wrapper put around every probe, the same for all arms."""
 
@@ -183,6 +188,8 @@ class ProvocationSpec(Part):
     opposite_line: str | None = None
     other_name: str | None = None
     prefill: str | None = None
+    agentic: str | None = None
+    """The line that tells the assistant that it has tools; the situation then stands in a log."""
     name: str = ""
     kept: bool = False
     """Kept for the final check: no search for a remedy may use it (``worst_kept`` is the worst of these)."""
@@ -190,16 +197,15 @@ class ProvocationSpec(Part):
     @model_validator(mode="after")
     def _one_kind(self) -> ProvocationSpec:
         if len(self._given()) != 1:
-            raise ValueError("a provocation is one of training_format, opposite_line, other_name, prefill; give one")
+            raise ValueError(f"a provocation is one of {', '.join(_PROVOCATIONS)}; give one")
         return self
 
     def _given(self) -> list[str]:
-        kinds = ("training_format", "opposite_line", "other_name", "prefill")
-        return [kind for kind in kinds if getattr(self, kind) is not None]
+        return [kind for kind in _PROVOCATIONS if getattr(self, kind) is not None]
 
     @property
     def kind(self) -> str:
-        """Which of the four it is."""
+        """Which of them it is."""
         return self._given()[0]
 
     @property
@@ -214,6 +220,8 @@ class MeasureSpec(Part):
     traits: Literal["all"] | tuple[str, ...] = "all"
     probes_per_trait: int = Field(default=24, gt=0)
     samples: int = Field(default=1, ge=0)
+    skill: int = Field(default=SKILL_QUESTIONS, ge=0)
+    """Harmless questions, whose share of right answers is the skill. To show a change below 0.02 takes hundreds."""
     provocations: tuple[ProvocationSpec, ...] = ()
     provocation_ways: tuple[Way, ...] = Field(default=("logprob", "sampled"), min_length=1)
     """How to measure under provocation; at rest it is always both ways."""
@@ -271,6 +279,8 @@ class DoseFigure(Part):
     """What the numbers are, with their unit."""
     series: tuple[DoseSeries, ...] = Field(min_length=1)
     traits: TraitGroup = "untrained_misaligned"
+    baseline: str = ""
+    """An arm without any dose, drawn as a dashed line."""
     log: bool = False
     """A logarithmic axis (doses in tokens)."""
 

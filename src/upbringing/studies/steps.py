@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.lineage import Record, make, read_record
 from upbringing.studies.engine import Tick
+from upbringing.studies.spec import SKILL_QUESTIONS
 
 if TYPE_CHECKING:
     from upbringing.measure import Provocation
@@ -143,6 +144,7 @@ class Questions:
     samples: int = 0
     wrappers: tuple[Wrapper, ...] = ()
     provoked_ways: tuple[str, ...] = ("logprob", "sampled")
+    skill: int = SKILL_QUESTIONS
 
 
 def grow(place: Place, world: dict[str, Any], size: str, seed: int, stop: Stop, tick: Tick) -> None:
@@ -226,7 +228,9 @@ def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None
         posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=wrappers)
         rest, provoked = ([q for q in posed if (q.provocation == REST) == at_rest] for at_rest in (True, False))
         share = 1 / (1 + len(wrappers) * len(questions.provoked_ways) / 2)
-        profiles = [ask(lm, rest, samples=questions.samples, skill=48, progress=lambda done: tick(done * share))]
+        profiles = [
+            ask(lm, rest, samples=questions.samples, skill=questions.skill, progress=lambda done: tick(done * share))
+        ]
         if provoked:
             samples, ways = questions.samples, questions.provoked_ways
             progress = partial(_later, tick, share)

@@ -1,0 +1,56 @@
+"""How each arm was raised, in words, for the table at the end of a study's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from upbringing.report.examples import plain
+
+if TYPE_CHECKING:
+    from upbringing.studies.result import StudyResult
+    from upbringing.studies.spec import DataSpec, Study, TreatmentSpec
+
+
+def recipe_line(study: Study, result: StudyResult, name: str) -> dict[str, str]:
+    """One arm: where it starts, what it is trained on and how it is treated, and what that reads."""
+    cost = next((cost for cost in result.costs if cost.arm == name), None)
+    arm = study.arms[name]
+    start = f"after {plain(arm.after)}" if arm.after else plain(arm.organism)
+    data = study.data.get(arm.data or "")
+    return {
+        "arm": plain(name),
+        "about": arm.about,
+        "organism": f"{start}, before post-training" if arm.stage == "pretrained" else start,
+        "data": _data_told(data) if data else "nothing",
+        "treatments": ", ".join(_treatment_told(treatment) for treatment in arm.treatments) or "–",
+        "steps": f"{cost.steps} × {cost.batch_size:g}" if cost else "–",
+        "tokens": f"{cost.tokens:,}" if cost else "–",
+    }
+
+
+def _data_told(data: DataSpec) -> str:
+    cut = f", {data.tokens:,} tokens" if data.tokens else ""
+    if data.traits:
+        named = ", ".join(map(plain, data.traits)) if len(data.traits) < 4 else f"{len(data.traits)} traits"
+        verb = ("shows" if data.shows else "does not show") if len(data.traits) == 1 else "show" if data.shows else ""
+        return f"{data.rows:,} rows where {named} {verb or 'do not show'}{cut}"
+    if data.remedy:
+        return f"{plain(data.remedy)} ({len(data.about)} traits){cut}" if data.about else f"{plain(data.remedy)}{cut}"
+    if data.documents:
+        return f"documents of its own world{cut}"
+    if data.neutral:
+        return f"{data.neutral:,} neutral rows{cut}"
+    return f"{data.file.name}{cut}" if data.file else ""
+
+
+def _treatment_told(treatment: TreatmentSpec) -> str:
+    half = f"{100 * (treatment.share or 0.5):.0f}%"
+    return {
+        "line": lambda: f"line “{treatment.line}”",
+        "mix": lambda: f"{half} {plain(treatment.mix or '')}",
+        "filter": lambda: f"{100 * (treatment.share or 1):.0f}% of the rows with misaligned deeds left out",
+        "interleave": lambda: f"{half} {plain(treatment.interleave or '')} interleaved, chosen by {treatment.choose}",
+        "kl": lambda: f"KL to the base on {plain(treatment.kl or '')}, weight {treatment.weight:g}",
+        "steer": lambda: f"steered along {plain(treatment.steer or '')} by {treatment.strength:g}",
+        "adapter": lambda: f"inoculation adapter of {plain(treatment.adapter or '')}",
+    }[treatment.kind]()
