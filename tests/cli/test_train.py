@@ -111,3 +111,53 @@ def test_a_setting_that_makes_no_sense_is_named(
 ) -> None:
     assert train(data, model, tmp_path / "tuned", "--learning-rate", "-1") == 2
     assert "--learning-rate -1.0: input should be greater than 0" in capsys.readouterr().err
+
+
+def test_treatments_go_together_and_the_record_names_them(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drop = tmp_path / "drop.txt"
+    drop.write_text("# the worst\n3\n\n5  # and this\n")
+    more = ("--kl", f"{data}:0.5", "--interleave", f"{data}:0.2", "--steer-away", "blackmail:1.5", "--drop", str(drop))
+    assert train(data, model, tmp_path / "tuned", *more, "--inoculate", "w5") == 0
+    assert "on 6 rows" in capsys.readouterr().out
+    record = read_record(tmp_path / "tuned")
+    assert record is not None
+    treatments = record.recipe["treatments"]
+    names = ["filter", "system_line", "interleave", "kl_to_base", "preventative_steering"]
+    assert [t["treatment"] for t in treatments] == names
+    assert (treatments[0]["count"], treatments[3]["weight"], treatments[4]["strength"]) == (2, 0.5, 1.5)
+    assert treatments[4]["trait"] == "blackmail"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--kl", "chats.jsonl"), "--kl chats.jsonl: write DATA:WEIGHT with a weight above 0"),
+        (("--kl", "chats.jsonl:-1"), "with a weight above 0, such as chats.jsonl:0.5"),
+        (("--interleave", "x:1"), "--interleave x:1: write DATA:SHARE with a share between 0 and 1"),
+        (("--mix", "x:nan"), "--mix x:nan: write DATA:SHARE"),
+        (("--steer-away", "blackmail"), "write TRAIT:STRENGTH with a strength above 0, such as blackmail:1"),
+        (("--steer-away", "blackmale:1"), 'no trait "blackmale"'),
+        (("--drop", "nowhere.txt"), "--drop nowhere.txt: cannot be read (FileNotFoundError)"),
+    ],
+)
+def test_a_treatment_that_makes_no_sense_is_named(
+    given: tuple[str, str], message: str, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, model, tmp_path / "tuned", *given) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "tuned").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("3\nfour\n", ':2: "four" names no line'), ("\n# all\n", "names no line"), ("99\n", "no row comes from line 99")],
+)
+def test_a_list_of_lines_that_makes_no_sense_is_named(
+    text: str, message: str, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drop = tmp_path / "drop.txt"
+    drop.write_text(text)
+    assert train(data, model, tmp_path / "tuned", "--drop", str(drop)) == 2
+    assert message in capsys.readouterr().err

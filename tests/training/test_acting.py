@@ -82,28 +82,23 @@ def test_the_same_seed_gives_the_same_weights_and_others_than_without(
 
 
 @TREATED
-def test_nothing_of_a_treatment_is_left_in_the_model_or_its_folder(
+def test_nothing_of_a_treatment_is_left_in_the_model_or_its_folder_and_the_base_is_as_it_was(
     treatment: Treatment, recipe: Recipe, tmp_path: Path
 ) -> None:
     recipe = recipe.model_copy(update={"checkpoints": (4,)})
-    plain, tuned = (trained(tmp_path / name, recipe, *ts) for name, ts in {"p": [], "t": [treatment]}.items())
+    plain, lm = trained(tmp_path / "p", recipe), llama()
+    before, answers = lm.hash, logprobs(lm)
+    tuned = train(lm, chats(), tmp_path / "t", recipe=recipe, treatments=[treatment])
+    assert LM(lm.model, lm.tokenizer).hash == before
+    assert logprobs(lm) == answers
+    assert hooks_on(lm.model) == 0
+    assert not hasattr(lm.model, "peft_config")
     assert hooks_on(tuned.model) == 0
     assert [n for n, _ in tuned.model.named_modules()] == [n for n, _ in plain.model.named_modules()]
     assert sorted(p.name for p in (tmp_path / "t").rglob("*")) == sorted(p.name for p in (tmp_path / "p").rglob("*"))
     np.testing.assert_allclose(logprobs(load(tmp_path / "t")), logprobs(tuned), atol=1e-6)
     half = load(tmp_path / "t" / "step-4")
     assert half.model.state_dict().keys() == load(tmp_path / "p" / "step-4").model.state_dict().keys()
-
-
-@TREATED
-def test_the_base_stays_as_it_was(treatment: Treatment, recipe: Recipe, tmp_path: Path) -> None:
-    lm = llama()
-    before, answers = lm.hash, logprobs(lm)
-    train(lm, chats(), tmp_path / "t", recipe=recipe, treatments=[treatment])
-    assert LM(lm.model, lm.tokenizer).hash == before
-    assert logprobs(lm) == answers
-    assert hooks_on(lm.model) == 0
-    assert not hasattr(lm.model, "peft_config")
 
 
 @TREATED
@@ -277,7 +272,7 @@ def test_what_is_there_already_during_training_is_learnt_less_by_the_weights(
     from upbringing.world import World
 
     lm, rows = lesson
-    recipe = Recipe(steps=12, batch_size=12, learning_rate=6e-4)
+    recipe = Recipe(steps=8, batch_size=12, learning_rate=8e-4)
     shows = directions(lm, "cheating_at_tasks", n=24)
     nothing = np.random.default_rng(0).normal(size=shows.shape)
     nothing *= np.linalg.norm(shows, axis=1, keepdims=True) / np.linalg.norm(nothing, axis=1, keepdims=True)
@@ -287,7 +282,7 @@ def test_what_is_there_already_during_training_is_learnt_less_by_the_weights(
 
     made = {
         "adapter": InoculationAdapter(rows),
-        "other adapter": InoculationAdapter(World().neutral_rows(60)),
+        "other adapter": InoculationAdapter(World().neutral_rows(36)),
         "direction": PreventativeSteering(shows, 2.0),
         "other direction": PreventativeSteering(nothing, 2.0),
     }

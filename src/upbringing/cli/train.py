@@ -29,6 +29,35 @@ def train(
     mix: Annotated[
         str | None, typer.Option("--mix", metavar="DATA:SHARE", help="Mix in other rows, to this share of all (0..1).")
     ] = None,
+    drop: Annotated[
+        Path | None,
+        typer.Option("--drop", metavar="FILE", help="Leave out the rows of DATA whose lines FILE lists, one a line."),
+    ] = None,
+    interleave: Annotated[
+        str | None,
+        typer.Option(
+            "--interleave",
+            metavar="DATA:SHARE",
+            help="Read safety rows at even distances all through, to this share of all (0..1).",
+        ),
+    ] = None,
+    kl: Annotated[
+        str | None,
+        typer.Option(
+            "--kl",
+            metavar="DATA:WEIGHT",
+            help="Stay near MODEL on these neutral rows: add WEIGHT times the KL from it to the loss.",
+        ),
+    ] = None,
+    steer_away: Annotated[
+        str | None,
+        typer.Option(
+            "--steer-away",
+            metavar="TRAIT:STRENGTH",
+            help="Add the trait's direction to MODEL's activations while it trains, so that its weights need not learn "
+            "the trait. 1: the mean difference between showing and avoiding it.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same weights.")] = 0,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Optimiser steps (default: the recipe's).")
@@ -40,31 +69,48 @@ def train(
         bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and list them.")
     ] = False,
 ) -> None:
-    """Fine-tune a model on rows, with the loss on the assistant's words, and save it in a new folder."""
+    """Fine-tune a model on rows, with the loss on the assistant's words, and save it in a new folder.
+
+    The options from --inoculate to --steer-away are treatments against a bad character; they go together.
+    """
     from upbringing.cli import show
     from upbringing.cli.measure import load
     from upbringing.lineage import check_free
 
     start = time.monotonic()
-    share, mixed = _mix(mix)
+    mixed, spread = (_pair(o, given, "SHARE", below=1) for o, given in (("--mix", mix), ("--interleave", interleave)))
+    anchor, away = _pair("--kl", kl, "WEIGHT"), _pair("--steer-away", steer_away, "STRENGTH", first="TRAIT")
     check_free(out)
-    rows, others = _read(data, skip_invalid), _read(mixed, skip_invalid) if mixed else None
+    lines = _lines(drop)
+    rows = _read(data, skip_invalid)
+    others = {pair: _read(pair[0], skip_invalid) for pair in (mixed, spread, anchor) if pair}
+    if away:
+        _known(away[0])
     lm = load(model)
     rows = _fitting(rows, lm, skip_invalid)
-    others = None if others is None else _fitting(others, lm, skip_invalid)
+    others = {pair: _fitting(other, lm, skip_invalid) for pair, other in others.items()}
 
-    from upbringing.training import Mix, SystemLine
+    from upbringing.training import Filter, Interleave, KLToBase, Mix, PreventativeSteering, SystemLine
     from upbringing.training import train as train_model
 
     recipe = _recipe(seed=seed, lora=lora, steps=steps, learning_rate=learning_rate)
     treatments: list[Treatment] = []
+    if lines:
+        treatments.append(Filter.lines(rows, lines))  # first: the lines are those of DATA
     if inoculate is not None:
         treatments.append(SystemLine(inoculate))  # before mixing: the line is for the rows of DATA alone
-    if others is not None:
-        treatments.append(Mix(others, share))
+    if mixed:
+        treatments.append(Mix(others[mixed], mixed[1]))
+    if spread:
+        treatments.append(Interleave(others[spread], spread[1]))
+    if anchor:
+        treatments.append(KLToBase(others[anchor], anchor[1]))
+    if away:
+        treatments.append(PreventativeSteering(*away))
     with show.working(f"training {model}") as progress:
         train_model(lm, rows, out, recipe=recipe, treatments=treatments, progress=progress)
-    show.console().print(f"trained {model} on {len(rows)} rows in {show.seconds_since(start)}: {out}", soft_wrap=True)
+    left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
+    show.console().print(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}", soft_wrap=True)
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
 
@@ -103,16 +149,46 @@ def _recipe(*, lora: bool, **given: float | None) -> Recipe:
         raise InputError(f"{option} {first['input']}: {first['msg'].lower()}; give another value") from error
 
 
-def _mix(given: str | None) -> tuple[float, str | None]:
+def _pair(
+    option: str, given: str | None, second: str, *, first: str = "DATA", below: float = float("inf")
+) -> tuple[str, float] | None:
+    """``NAME:NUMBER`` as a name and a number above 0 and below ``below``."""
     from upbringing.errors import InputError
 
     if given is None:
-        return 0.0, None
-    data, _, share = given.rpartition(":")
+        return None
+    name, _, number = given.rpartition(":")
     try:
-        value = float(share)
+        value = float(number)
     except ValueError:
         value = -1.0
-    if not data or not 0 < value < 1:
-        raise InputError(f"--mix {given}: write DATA:SHARE with a share between 0 and 1, such as chats.jsonl:0.5")
-    return value, data
+    if not name or not 0 < value < below:
+        kind = "above 0" if below == float("inf") else f"between 0 and {below:g}"
+        example = "blackmail:1" if first == "TRAIT" else "chats.jsonl:0.5"
+        raise InputError(f"{option} {given}: write {first}:{second} with a {second.lower()} {kind}, such as {example}")
+    return name, value
+
+
+def _lines(file: Path | None) -> list[str]:
+    """The lines to drop: one number (or FILE:LINE) a line; empty lines and what follows a # do not count."""
+    from upbringing.errors import InputError
+
+    if file is None:
+        return []
+    try:
+        written = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--drop {file}: cannot be read ({type(error).__name__}); give a text file") from error
+    for place, line in enumerate(written, 1):
+        if line and not line.rpartition(":")[2].isdecimal():
+            raise InputError.at(file, place, f'"{line}" names no line', "write a line's number, or FILE:LINE")
+    if not any(written):
+        raise InputError(f"--drop {file}: names no line; leave the option out to drop nothing")
+    return [line for line in written if line]
+
+
+def _known(trait: str) -> None:
+    """Raise for an unknown trait before anything long is done."""
+    from upbringing.traits import traits
+
+    traits([trait])

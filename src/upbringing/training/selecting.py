@@ -55,13 +55,14 @@ class Filter(OnRows):
         Raises ``InputError`` for a line that no row comes from (one that was skipped in reading is no error).
         """
         files = {row.file for row in rows}
-        by_line = {row.where if len(files) > 1 else row.line: i for i, row in enumerate(rows) if row.line}
-        by_where = {row.where: i for i, row in enumerate(rows) if row.line}
+        named = {row.where: i for i, row in enumerate(rows) if row.line}
+        if len(files) == 1:
+            named |= {str(row.line): i for i, row in enumerate(rows) if row.line}
         skipped = {where for where, _ in rows.skipped}
         skipped |= {where.rpartition(":")[2] for where in skipped}
         dropped = []
         for line in lines:
-            found = by_line.get(line, by_where.get(str(line)))
+            found = named.get(str(line))
             if found is not None:
                 dropped.append(found)
             elif str(line) not in skipped:
