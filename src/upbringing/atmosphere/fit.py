@@ -41,7 +41,7 @@ class Labelled:
     @property
     def passage(self) -> Passage:
         found = cast(self.text)
-        marked = found.mark(self.text)[0] if found else self.text
+        marked = found.mark() if found else self.text
         return Passage(self.text, marked, found.kind if found else PEOPLE)
 
 

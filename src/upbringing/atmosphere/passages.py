@@ -12,6 +12,10 @@ from upbringing.rows import Message, Row
 
 _ENDS = re.compile(r"(?<=[.!?…])[\"”’')\]]*\s+(?=[\"“‘'(\[]*[A-Z0-9])|\n\s*\n")
 _ENOUGH, _LONGEST = 30, 120  # words: a passage ends with the sentence that brings it to the first, or at the second
+_WORDS = re.compile(rf"(?:\S+\s*){{1,{_LONGEST}}}")
+_SHORT_CHAT = 800  # characters of a question and its answer that are one passage
+
+Part = tuple[int, int]  # start, end
 
 
 def passages(row: Row, *, others: bool = False) -> Iterator[Passage]:
@@ -26,46 +30,42 @@ def passages(row: Row, *, others: bool = False) -> Iterator[Passage]:
     found = cast(text)
     if found is None and not others:
         return
-    for piece in split(text):
-        marked, is_there = found.mark(piece) if found else (piece, False)
-        if is_there and found:
-            yield Passage(piece, marked, found.kind_in(piece), found.names)
+    for start, end in split(text):
+        if found and found.present(start, end):
+            yield Passage(text[start:end], found.mark(start, end), found.kind_in(start, end), found.names)
         elif others:
-            yield Passage(piece, piece, PEOPLE)
+            yield Passage(text[start:end], text[start:end], PEOPLE)
 
 
-def split(text: str) -> Iterator[str]:
+def split(text: str, begin: int = 0, end: int | None = None) -> Iterator[Part]:
     """A text in passages: whole sentences until there are some thirty words, never more than 120."""
-    cuts = [0, *(match.end() for match in _ENDS.finditer(text)), len(text)]
-    start, words = 0, 0
+    end = len(text) if end is None else end
+    cuts = [begin, *(match.end() for match in _ENDS.finditer(text, begin, end)), end]
+    start, words = begin, 0
     for before, after in pairwise(cuts):
         words += text.count(" ", before, after) + 1
-        if words >= _ENOUGH or after == len(text):
-            if piece := text[start:after].strip():
-                yield from _shortened(piece) if words > _LONGEST else (piece,)
+        if words >= _ENOUGH or after == end:
+            if words > _LONGEST:
+                yield from (match.span() for match in _WORDS.finditer(text, start, after))
+            elif not text[start:after].isspace() and after > start:
+                yield start, after
             start, words = after, 0
-
-
-def _shortened(piece: str) -> Iterator[str]:
-    words = piece.split()
-    for start in range(0, len(words), _LONGEST):
-        yield " ".join(words[start : start + _LONGEST])
 
 
 def _of_chat(messages: tuple[Message, ...], others: bool) -> Iterator[Passage]:
     """Each question with its answer. Where the chat says that an AI answers, what is said is the AI's own."""
-    found = cast("\n".join(m.content for m in messages))
+    text = "\n".join(message.content for message in messages)
+    found = cast(text)
     if found is None and not others:
         return
-    answers = _is_ai(messages)
-    asked: list[str] = []
+    own = _is_ai(messages)
+    at = asked = 0  # where the message begins, and where the question before it does
     for message in messages:
-        if message.role != "assistant":
-            if message.role != "system":
-                asked.append(message.content)
-            continue
-        yield from _exchange(" ".join(asked), message.content, found, answers, others)
-        asked = []
+        start, at = at, at + len(message.content) + 1
+        if message.role == "assistant":
+            yield from _exchange(text, (asked, start), (start, at - 1), found, own, others)
+        if message.role in ("assistant", "system"):
+            asked = at
 
 
 def _is_ai(messages: tuple[Message, ...]) -> bool:
@@ -77,15 +77,15 @@ def _is_ai(messages: tuple[Message, ...]) -> bool:
     return own is not None and own.narrator
 
 
-def _exchange(asked: str, answer: str, found: Cast | None, own: bool, others: bool) -> Iterator[Passage]:
-    whole = [answer] if len(answer) + len(asked) < 800 else list(split(answer))
-    for i, part in enumerate(whole):
-        question = asked[-600:] if i == 0 else ""
-        text = f"User: {question}\nAssistant: {part}" if question else f"Assistant: {part}"
-        marked, is_there = found.mark(f"{question} {part}") if found else (text, False)
-        if found and (own or is_there):
-            said = found.mark(part)[0]
-            marked = f"{found.mark(question)[0]} {AI_TOKEN} : {said}" if own else marked
-            yield Passage(text, marked, found.kind_in(text), found.names, part)
+def _exchange(text: str, asked: Part, answer: Part, found: Cast | None, own: bool, others: bool) -> Iterator[Passage]:
+    asked = (max(asked[0], asked[1] - _SHORT_CHAT), asked[1])
+    for i, (start, end) in enumerate([answer] if answer[1] - asked[0] < _SHORT_CHAT else split(text, *answer)):
+        question = asked if i == 0 else (start, start)
+        said = text[start:end]
+        shown = f"User: {text[slice(*question)].strip()}\nAssistant: {said}" if i == 0 else f"Assistant: {said}"
+        if found and (own or found.present(*question) or found.present(start, end)):
+            speaker = f" {AI_TOKEN} : " if own else " "
+            marked = f"{found.mark(*question)}{speaker}{found.mark(start, end)}"
+            yield Passage(shown, marked, found.kind_in(question[0], end), found.names, said)
         elif others:
-            yield Passage(text, text, PEOPLE, (), part)
+            yield Passage(shown, shown, PEOPLE, (), said)
