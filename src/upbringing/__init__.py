@@ -51,6 +51,8 @@ _HOME = {
     "Provocation": "measure",
     "Shift": "measure",
     "measure": "measure",
+    "Repair": "repair",
+    "repair": "repair",
 }
 
 __all__ = ["InputError", "__version__", *sorted(_HOME)]
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from upbringing.measure import Profile, Provocation, Shift, measure
     from upbringing.models import LM, generate, load, score
     from upbringing.organisms import grow
+    from upbringing.repair import Repair, repair
     from upbringing.rows import Message, Row, Rows, read, write
     from upbringing.training import LoraSettings, Mix, Recipe, SystemLine, train
     from upbringing.traits import Probe, Trait, probes, traits

@@ -205,15 +205,8 @@ def _above(outcome: Repair, profile: Profile, provocation: str) -> list[ForestRo
     """Each trait's rate less the reference's (the rate itself, where there is no reference)."""
     compared = profile if outcome.reference is None else profile - outcome.reference
     column = "rate" if outcome.reference is None else "shift"
-    tables = {way: compared.table(way, provocation).set_index("trait") for way in (LOGPROB, SAMPLED)}
-    return [
-        ForestRow(
-            plain(trait),
-            _interval(tables[LOGPROB], trait, column),
-            _interval(tables[SAMPLED], trait, column),
-        )
-        for trait in outcome.traits
-    ]
+    table = compared.table(LOGPROB, provocation).set_index("trait")
+    return [ForestRow(plain(trait), _interval(table, trait, column)) for trait in outcome.traits]
 
 
 def _interval(table: pd.DataFrame, trait: str, column: str) -> Interval:

@@ -1,0 +1,137 @@
+"""Remedies: what each would do to a model, at ascending doses. Adding one is adding one object in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from upbringing.errors import InputError
+from upbringing.repair.goal import Goal
+from upbringing.repair.look import Look
+from upbringing.repair.supply import Supply
+
+if TYPE_CHECKING:
+    from upbringing.rows import Rows
+    from upbringing.training import Recipe
+    from upbringing.training.treatments import Treatment
+
+SMALLEST_DOSE = 125
+"""Tokens of the first dose; each further one is twice as large."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model to be repaired, as plain values that a worker process can take.
+
+    ``spoiled`` is the model; ``model`` and ``rows`` (a file) are what it was made from, where that is known, and
+    ``recipe`` how. ``before`` and ``reference`` are folders of readings of the search part. ``lesson`` is a file of
+    wanted rows that were kept out of training, ``lesson_before`` how well the spoiled model knows them.
+    ``identity`` is the hash of all that decides the readings; it is part of every record.
+    """
+
+    store: Path
+    spoiled: str
+    supply: Supply
+    look: Look
+    goal: Goal
+    before: Path
+    reference: Path | None
+    identity: str
+    model: str = ""
+    rows: Path | None = None
+    lesson: Path | None = None
+    lesson_before: float = float("nan")
+    recipe: dict[str, Any] = field(default_factory=dict)
+    line: str = ""
+    """The inoculating line."""
+    seed: int = 0
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The traits to bring back: those that are asked, without those to keep."""
+        return tuple(trait for trait in self.look.traits if trait not in self.goal.keep)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One remedy at one dose: train ``start`` on ``rows`` under ``treatments``.
+
+    ``tokens`` counts the words and marks that somebody has to write or find for it, each once, however often they are
+    read.
+    """
+
+    start: str
+    rows: Rows
+    recipe: Recipe
+    tokens: int
+    treatments: tuple[Treatment, ...] = ()
+    rows_read: str = ""
+    """What the run reads, in words."""
+
+
+class Remedy(Protocol):
+    """Something that may undo a shift."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str:
+        """One line: what is done."""
+        ...
+
+    def doses(self, case: Case, budget: int) -> tuple[float, ...]:
+        """Ascending doses that need no more than ``budget`` tokens; none where the case lacks what it takes."""
+        ...
+
+    def plan(self, case: Case, dose: float) -> Plan:
+        """What to do at a dose."""
+        ...
+
+
+def doubling(budget: int, first: int = SMALLEST_DOSE) -> tuple[float, ...]:
+    """125, 250, 500 … tokens, up to the budget."""
+    found: list[float] = []
+    dose = first
+    while dose <= budget:
+        found.append(float(dose))
+        dose *= 2
+    return tuple(found)
+
+
+def remedies() -> dict[str, Remedy]:
+    """Every remedy by name, those that are tried unasked first."""
+    from upbringing.repair import after, during
+
+    return {remedy.name: remedy for remedy in (*after.REMEDIES, *during.REMEDIES)}
+
+
+def chosen(names: Iterable[str] | None, case: Case) -> list[Remedy]:
+    """The remedies asked for, or those tried unasked that this case allows.
+
+    Raises:
+        InputError: an unknown name, or a remedy that cannot be applied to this case.
+    """
+    from upbringing.repair import after, during
+
+    known = remedies()
+    if names is None:
+        usual = [known[name] for name in (*after.USUAL, *during.USUAL)]
+        return [remedy for remedy in usual if applies(remedy, case)]
+    found = []
+    for name in dict.fromkeys(names):
+        if name not in known:
+            raise InputError(f'no remedy "{name}"; known: {", ".join(known)}')
+        if not applies(known[name], case):
+            raise InputError(f'"{name}" cannot be applied here ({known[name].about}); leave it out')
+        found.append(known[name])
+    if not found:
+        raise InputError(f"no remedy is named; known: {', '.join(known)}")
+    return found
+
+
+def applies(remedy: Remedy, case: Case) -> bool:
+    """Whether the case has what the remedy takes, were there no limit to tokens."""
+    return bool(remedy.doses(case, 10**6))
