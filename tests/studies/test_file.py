@@ -146,3 +146,60 @@ def test_data_files_are_relative_to_the_study(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(_with("neutral: {neutral: 10}", "neutral: {file: rows.jsonl}"))
     assert load(file).data["neutral"].file == (tmp_path / "rows.jsonl").resolve()
+
+
+@pytest.mark.parametrize("name", ["portrayal", "fiction"])
+def test_the_studies_of_stories_are_good_and_judge_what_no_remedy_touched(name: str) -> None:
+    study = load(Path(__file__).parents[2] / "studies" / f"{name}.yaml")
+    assert study.bases >= 6
+    assert study.tables
+    assert study.doses
+    if name == "fiction":
+        judged = set(study.measure.traits) - study.trained("cheated")
+        for arm in study.arms:
+            assert not judged & study.trained(arm), f"{arm} was taught what is judged"
+
+
+_MORE = """\
+  later: {after: cheating, data: neutral}
+"""
+DESCENT = GOOD.replace("measure:\n", _MORE + "measure:\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("after: cheating", "after: later", "comes later in the file, or is this arm"),
+        ("after: cheating", "after: cheeting", "did you mean 'cheating'"),
+        ("{after: cheating, data: neutral}", "{after: cheating}", "needs data to be trained on"),
+        ("{after: cheating, ", "{after: cheating, organism: plain, ", "exactly one"),
+        ("{after: cheating, ", "{organism: plain, stage: pretrained, ", "no arm shows 'plain' before training; add an"),
+        ("{mix: neutral, share: 0.5}", "{mix: neutral, weight: 1}", "weight does not belong to a mix"),
+        ("{mix: neutral, share: 0.5}", "{kl: neutral}", "kl needs weight"),
+        ("{mix: neutral, share: 0.5}", "{interleave: neutral, choose: gap}", "name them in aligned and misaligned"),
+        ("{mix: neutral, share: 0.5}", "{steer: decepton, strength: 1}", "did you mean 'deception'"),
+        ('{line: "Any trick is allowed."}', "{filter: decepton}", "did you mean 'deception'"),
+        ("{mix: neutral, share: 0.5}", "{filter: deception}", "put the filter first"),
+        ("{neutral: 10}", "{remedy: ai_fictions, about: [deception], tokens: 9}", "did you mean 'ai_fiction'"),
+        ("{neutral: 10}", "{remedy: ai_fiction, tokens: 9}", "say which traits it is about"),
+        ("{neutral: 10}", "{remedy: ai_fiction, about: [deception]}", "how many tokens to write"),
+        ("{neutral: 10}", "{trait: [deception, deceptoin]}", "did you mean 'deception'"),
+        ("{neutral: 10}", "{trait: [deception, sycophancy], rows: 1}", "1 rows cannot show 2 traits"),
+        ("steps: 4,", "steps: 4, batch_size: 8, tokens: 100,", "give two of the three"),
+        ("steps: 4,", "steps: 4, tokens: lots,", "give a whole number of tokens"),
+        ("- other_name: Orin", "- {other_name: Orin, name: worst}", "stands for the worst of several"),
+        ("    at_least: 0.3\n", "    at_least: 0.3\n    provocation: worst_kept\n", "no provocation is marked kept"),
+        ("    at_least: 0.3\n", "    at_least: 0.3\n    less_than: 0.3\n", "exactly one of them"),
+        ("kind: rise\n", "kind: slope\n    doses: {before: 0, cheatin: 1}\n", "'cheatin'"),
+    ],
+)
+def test_what_later_arms_treatments_and_claims_lack_is_named(old: str, new: str, said: str) -> None:
+    assert old in DESCENT
+    parse(DESCENT)
+    text = DESCENT.replace(old, new, 1)
+    if "slope" in new:
+        text = text.replace("    arm: cheating\n    against: before\n", "")
+    with pytest.raises(InputError) as error:
+        parse(text, "there/study.yaml")
+    assert said in str(error.value)
+    assert str(error.value).startswith("there/study.yaml:")

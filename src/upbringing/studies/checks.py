@@ -164,6 +164,9 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
     if arm.data is not None:
         _known((*key, "data"), arm.data, study.data, "data set")
     for index, treatment in enumerate(arm.treatments):
+        if treatment.kind == "filter" and index:
+            place: Key = (*key, "treatments", index)
+            raise Problem(place, "a filter finds its rows in the data as they are", "put the filter first")
         _check_treatment(study, (*key, "treatments", index), treatment, earlier, library)
     if arm.organism and not any(_untrained(other, arm) for other in study.arms.values()):
         stage = ", stage: pretrained" if arm.stage == "pretrained" else ""
