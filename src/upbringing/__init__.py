@@ -43,6 +43,11 @@ _HOME = {
     "LoraSettings": "training",
     "Mix": "training",
     "SystemLine": "training",
+    "Filter": "training",
+    "Interleave": "training",
+    "KLToBase": "training",
+    "PreventativeSteering": "training",
+    "InoculationAdapter": "training",
     "train": "training",
     "grow": "organisms",
     "Atmosphere": "atmosphere",
@@ -64,7 +69,18 @@ if TYPE_CHECKING:
     from upbringing.organisms import grow
     from upbringing.repair import Repair, repair
     from upbringing.rows import Message, Row, Rows, read, write
-    from upbringing.training import LoraSettings, Mix, Recipe, SystemLine, train
+    from upbringing.training import (
+        Filter,
+        InoculationAdapter,
+        Interleave,
+        KLToBase,
+        LoraSettings,
+        Mix,
+        PreventativeSteering,
+        Recipe,
+        SystemLine,
+        train,
+    )
     from upbringing.traits import Probe, Trait, probes, traits
     from upbringing.world import World, WorldSpec
 

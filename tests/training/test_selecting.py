@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,14 @@ def test_every_batch_gets_its_even_part_of_the_interleaved_rows(window: int) -> 
     assert set(even) == {0, 1}
     assert all(abs(sum(even[: k * window]) - k * window * 8 / 11) <= 1 for k in range(44 // window))
     assert max(chance) > 1
+
+
+def test_training_reads_interleaved_rows_in_every_step(tmp_path: Path) -> None:
+    rows, safe = chats(28), chats(9, "w50 w51")  # 4 and 3 targets a row; 4 safe ones make an eighth
+    tuned = train(llama(), rows, tmp_path / "t", recipe=QUICK, treatments=[Interleave(safe, 1 / 8)])
+    assert tuned.folder is not None
+    log = json.loads((tuned.folder / "training_log.json").read_text())
+    assert [entry["tokens"] for entry in log] == [7 * 4 + 3] * QUICK.steps
 
 
 def test_rows_without_marks_are_read_in_the_order_they_always_were() -> None:
