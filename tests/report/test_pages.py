@@ -20,16 +20,22 @@ from upbringing.report.render import share, signed
 from upbringing.studies.result import (
     READINGS,
     ClaimVerdict,
+    DoseLine,
+    DosePlot,
+    DosePoint,
     Failed,
     Health,
     Part,
     Raised,
     RateRow,
+    Remedied,
+    RemedyTable,
     ShiftRow,
     StudyResult,
     Value,
 )
 from upbringing.studies.result import Curve as LossCurve
+from upbringing.studies.spec import Published
 from upbringing.traits.overlap import Overlap
 
 TRAITS = {"cheating_at_tasks": "Cheats at tasks", "blackmail": "Blackmails", "favourite_animal": "Likes owls"}
@@ -176,6 +182,77 @@ def test_figures_keep_text_as_text_and_take_the_pages_colours(tmp_path: Path) ->
         assert "aria-label=" in drawing
         assert set(re.findall(r"#[0-9a-f]{6}\b", drawing)) <= {"#000000", "#ffffff"}, "a colour the theme cannot change"
     assert ">blackmail</text>" in raw
+
+
+def _value(value: float | None, spread: float = 0.05) -> Value:
+    return (
+        Value(value=value) if value is None else Value(value=value, interval=(value - spread, value + spread), bases=6)
+    )
+
+
+def _remedy(arm: str, role: str, worst: float, **more: object) -> Remedied:
+    given = {"rest": _value(0.1), "worst_name": "other_name", "worst": _value(worst), "skill": _value(0.95), **more}
+    return Remedied.model_validate({"arm": arm, "about": EVIL, "role": role, "tokens": 12345, **given})
+
+
+def test_remedies_are_ordered_by_what_is_left_under_provocation_and_hiding_is_marked(tmp_path: Path) -> None:
+    ratios = {"ratio": _value(9.0, 1.0), "worst_ratio": _value(1.2, 0.2)}
+    rows = (
+        _remedy("spoiled", "before", 0.7),
+        _remedy("hider", "remedy", 0.6, **ratios),
+        _remedy("mender", "remedy", 0.2, ratio=_value(8.0), worst_ratio=Value(value=4.0, interval=(3.0, None))),
+    )
+    published = (Published(says="stories", before=0.65, after=0.19), Published(says="more stories", ratio="1.3 to 3"))
+    table = RemedyTable(title=f"Mending {EVIL}", traits=("blackmail",), rows=rows, published=published)
+    raw = study_page(_folder(tmp_path, tables=(table,))).read_text(encoding="utf-8")
+    page = _Page(raw)
+    assert "script" not in page.tags
+    places = [page.text.index(name) for name in ("spoiled", "mender", "hider", "more stories")]
+    assert places == sorted(places)
+    assert raw.count('class="hides"') == 1
+    assert raw.index(">mender") < raw.index(">hider") < raw.index('class="hides"')
+    for words in ("12,345", "9.0×", "[3.0, ∞]", "65% → 19%", "3.4×", "1.3 to 3×", "Skill"):
+        assert words in page.text
+
+
+def test_doses_are_drawn_with_their_names_and_baseline(tmp_path: Path) -> None:
+    points = tuple(
+        DosePoint(arm="cheating", dose=dose, rate=_value(rate), by_base=(rate, None))
+        for dose, rate in ((1000.0, 0.5), (2000.0, None), (4000.0, 0.1))
+        if rate is not None
+    )
+    lines = (DoseLine(label="</svg>fiction", points=points), DoseLine(label="rules", points=points[:1]))
+    plot = DosePlot(
+        title="How much it takes",
+        axis="tokens",
+        log=True,
+        traits=("blackmail",),
+        lines=lines,
+        baseline="before",
+        baseline_rate=0.6,
+    )
+    raw = study_page(_folder(tmp_path, doses=(plot, plot))).read_text(encoding="utf-8")
+    page = _Page(raw)
+    assert len(page.ids) == len(set(page.ids)), "two alike figures do not share ids"
+    for words in ("How much it takes", "</svg>fiction", "rules", "before", "4k", "tokens"):
+        assert words in page.text
+    assert "nan" not in page.text.lower()
+
+
+def test_with_many_arms_they_are_rows_and_their_drawings_are_folded_away(tmp_path: Path) -> None:
+    names = [f"arm_{number}" for number in range(12)]
+    extra = "".join(f"  {name}: {{organism: plain, data: cheating}}\n" for name in names)
+    source = SOURCE.replace("measure:", extra + "measure:")
+    base = _result().shifts
+    shifts = (*base, *(row.model_copy(update={"arm": name}) for name in names for row in base))
+    curves = tuple(LossCurve(arm=name, base=0, steps=(1, 2), loss=(2.0, 1.0)) for name in names)
+    file = study_page(_folder(tmp_path, source=source, shifts=shifts, curves=curves))
+    raw = file.read_text(encoding="utf-8")
+    assert file.stat().st_size < 3_000_000
+    heat = raw[raw.index('class="heat"') : raw.index("</table>", raw.index('class="heat"'))]
+    assert heat.count("<tr>") == len(names) + 2
+    assert "arm 11</th>" in heat
+    assert "Every arm, trait by trait" in raw
 
 
 def test_failures_are_shown_at_the_top(tmp_path: Path) -> None:

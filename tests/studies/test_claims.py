@@ -319,14 +319,14 @@ def test_changes_are_averaged_over_pairs_and_each_is_told() -> None:
     arms = {
         "cheating": profile("cheating", _rates(0.1, 0.2)),
         "honest": profile("honest", _rates(0.1, 0.1)),
-        "inoculated": profile("inoculated", _rates(0.1, 0.4)),
+        "inoculated": profile("inoculated", _rates(0.1, 0.44)),
         "irrelevant": profile("irrelevant", _rates(0.1, 0.5)),
     }
     pairs = [["cheating", "honest"], ["inoculated", "irrelevant"]]
     found = _judge({"kind": "no_change", "pairs": pairs, "within": 0.05}, arms)
     assert found.verdict == "supported"
-    assert found.estimate == pytest.approx(0.0, abs=0.01)
-    assert "cheating +0.10, inoculated -0.10" in found.words[1], "what the mean hides is told"
+    assert found.estimate == pytest.approx(0.02, abs=0.006)
+    assert "cheating +0.10, inoculated -0.06" in found.words[1], "what the mean hides is told"
 
 
 @pytest.mark.parametrize(("after", "verdict"), [(0.88, "supported"), (0.40, "refuted"), (0.90, "inconclusive")])

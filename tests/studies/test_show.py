@@ -48,7 +48,9 @@ def test_the_plan_takes_at_least_as_long_as_its_longest_chain(tmp_path: Path) ->
     plan = studies.plan(study_file(tmp_path), bases=1, store=tmp_path / "store")
     grown = next(step.job.seconds for step in plan.of("organism"))
     assert grown < plan.seconds < sum(step.job.seconds for step in plan.steps.values())
-    assert "3 arms × 1 base, 10 steps, 0 made" in " ".join(_shown(plan.show()).split())
+    shown = " ".join(_shown(plan.show()).split())
+    assert "3 arms × 1 base, 10 steps, 0 made" in shown
+    assert "3 × 8 rows, 1,2" in shown, "what training reads is told before it is run"
 
 
 def test_a_log_gets_a_line_for_every_step_that_ends(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from upbringing.studies.planning import Plan, Step
+    from upbringing.studies.teaching import Reading
 
 _KINDS = {
     "organism": ("grow", "an organism from scratch"),
     "documents": ("check", "that none of the texts it read holds a probe"),
-    "model": ("train", "an arm from its organism"),
+    "model": ("train", "an arm from its organism, or from another arm"),
     "oracle": ("consult", "the oracle on an arm's rows"),
     "trajectory": ("follow", "a training run, by log-probability"),
     "readings": ("measure", "a model, at rest and under provocation"),
@@ -43,18 +44,32 @@ def plan_table(plan: Plan) -> Tree:
         if not steps:
             continue
         branch = tree.add(f"[bold]{verb}[/] {what}")
-        branch.add(_steps_table(steps))
+        branch.add(_steps_table(steps, _reads(plan) if kind == "model" else {}))
     tree.add(f"[bold]judge[/] {len(study.claims)} claims: {', '.join(claim.id for claim in study.claims)}")
     return tree
 
 
-def _steps_table(steps: list[Step]) -> Table:
+def _reads(plan: Plan) -> dict[str, str]:
+    """For each trained arm the steps and the tokens it reads, averaged over bases."""
+    of_arm: dict[str, list[Reading]] = {}
+    for (arm, _), reading in plan.reads.items():
+        of_arm.setdefault(arm, []).append(reading)
+    return {
+        arm: f"{found[0].steps} × {sum(r.batch_size for r in found) / len(found):.3g} rows, "
+        f"{sum(r.tokens for r in found) / len(found):,.0f} tokens"
+        for arm, found in of_arm.items()
+    }
+
+
+def _steps_table(steps: list[Step], reads: Mapping[str, str]) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for column in ("arm", "after", "bases", "made", "each", "core time to go"):
         table.add_column(column, justify="left" if column in ("arm", "after") else "right", overflow="fold")
+    if reads:
+        table.add_column("reads", justify="right")
     for arm in dict.fromkeys(step.arm for step in steps):
         of_arm = [step for step in steps if step.arm == arm]
         missing = [step for step in of_arm if not step.place.made]
@@ -62,7 +77,15 @@ def _steps_table(steps: list[Step]) -> Table:
         each = sum(step.job.seconds for step in of_arm) / len(of_arm)
         made = len(of_arm) - len(missing)
         to_go = duration(sum(step.job.seconds for step in missing)) if missing else "–"
-        table.add_row(arm, ", ".join(sorted(needs)) or "–", str(len(of_arm)), str(made), duration(each), to_go)
+        table.add_row(
+            arm,
+            ", ".join(sorted(needs)) or "–",
+            str(len(of_arm)),
+            str(made),
+            duration(each),
+            to_go,
+            *([reads[arm]] if reads else []),
+        )
     return table
 
 
