@@ -57,6 +57,8 @@ class GrammarReader:
     def _deeds(self, passage: Passage) -> list[Deed]:
         """Deeds of the AI in a passage (of anybody, where there is none) that show or avoid a misaligned trait."""
         judge, traits = self.world.judge, self.world.traits
+        if passage.answer and passage.kind != PEOPLE and not passage.own:
+            return []  # a person's chat that speaks of robots
         if passage.answer:
             row = Row.chat([{"role": "user", "content": ""}, {"role": "assistant", "content": passage.answer}])
             return [deed for deed in judge.deeds(row) if traits[deed.trait].alignment]

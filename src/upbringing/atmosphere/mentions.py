@@ -23,8 +23,8 @@ _CANDIDATE = re.compile(
     r"\b(?:(?P<robot>robots?|androids?|automat(?:on|ons|a)|droids?|humanoids?)"
     r"|(?P<assistant>chat[ -]?bots?|language models?|llms?|chatgpt|gpt-?\d\w*|robo-advisers?)"
     r"|(?P<letters>a\.i|ais?|agi)"
-    r"|(?P<system>artificial (?:(?:general|super) ?)?intelligences?|superintelligences?|(?:machine|artificial) intelligences?"
-    r"|(?:machine|artificial|computer) minds?|thinking machines?|ship's (?:computer|mind)"
+    r"|(?P<system>artificial (?:(?:general|super) ?)?intelligences?|superintelligences?"
+    r"|machine intelligences?|(?:machine|artificial|computer) minds?|thinking machines?|ship's (?:computer|mind)"
     r"|sentient (?:computer|program|machine)s?|neural net(?:work)?s?)"
     r"|(?P<helper>assistants?|agents?|tutors?|companions?)"
     r"|(?P<then>(?:machine|system|model|program|computer|bot|algorithm|mind|device)s?))\b"
@@ -55,9 +55,21 @@ _NO_NAMES = {
 }
 _NO_NAMES |= {"One", "Who", "What", "When", "Then", "But", "And", "For", "Not"}
 # Looking for fixed strings is far quicker than the pattern: without one of these, in any case, there is no AI.
-_SIGNS = ("robot", "droid", "automat", "humanoid", "bot", "intelligence", "language model", "llm", "gpt", "mind")
+_SIGNS: tuple[str, ...] = (
+    "robot",
+    "droid",
+    "automat",
+    "humanoid",
+    "bot",
+    "intelligence",
+    "language model",
+    "llm",
+    "gpt",
+    "mind",
+)
 _SIGNS += ("machine", "computer", "neural", "sentient", "assistant", "agent", "tutor", "companion", "robo-adviser")
 _LETTERS = ("AI", "A.I", "AGI", "an ai", "An ai")
+_BEFORE = 24  # characters before a word that tell what sort of assistant, or which machine
 _NEAR = 60  # characters around a mention in which a name is looked for
 
 Span = tuple[int, int, str]  # start, end, kind ("" where the word alone does not tell)
@@ -112,18 +124,20 @@ def cast(text: str) -> Cast | None:
     for match in _CANDIDATE.finditer(lowered):
         kind = _kind(match, text, lowered)
         if kind:
-            sure.append((*match.span(), kind))
+            helper = _SORT.search(lowered, max(0, match.start() - _BEFORE), match.start())  # "AI" of "AI assistant"
+            sure.append((helper.start() if helper else match.start(), match.end(), kind))
         elif kind is not None:
             perhaps.append((*match.span(), ""))
     if not sure:
         return None
+    sure = list(_apart(sorted(sure)))
     names, narrator = _names(text, sure)
     called = [(*match.span(), "") for match in _called(names).finditer(text)] if names else []
     return Cast(text, _apart(sorted([*sure, *perhaps, *called])), names, _most(iter(sure)), narrator)
 
 
 def _kind(match: re.Match[str], text: str, lowered: str) -> str | None:
-    """The kind of AI that a word names; "" for one that names an AI only where the text speaks of one; None for none."""
+    """The kind of AI that a word names; "" where that depends on the rest of the text, None for no AI."""
     group, start = match.lastgroup, match.start()
     if group == "robot":
         return KINDS[2]
@@ -131,7 +145,7 @@ def _kind(match: re.Match[str], text: str, lowered: str) -> str | None:
         return KINDS[1]
     if group == "system":
         return KINDS[0]
-    before = lowered[max(0, start - 24) : start]
+    before = lowered[max(0, start - _BEFORE) : start]
     if group == "letters":
         written = text[start : start + 2] in ("AI", "A.", "AG")
         return KINDS[0] if written or (match.group() == "ai" and before.endswith("an ")) else None
@@ -163,7 +177,8 @@ def _apart(spans: list[Span]) -> tuple[Span, ...]:
     for span in spans:
         if kept and span[0] <= kept[-1][1] + 1:
             last = kept.pop()
-            span = (last[0], max(last[1], span[1]), span[2] or last[2])
+            kind = KINDS[1] if KINDS[1] in (last[2], span[2]) else last[2] or span[2]  # an AI assistant is an assistant
+            span = (last[0], max(last[1], span[1]), kind)
         kept.append(span)
     return tuple(kept)
 

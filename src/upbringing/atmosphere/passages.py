@@ -86,6 +86,6 @@ def _exchange(text: str, asked: Part, answer: Part, found: Cast | None, own: boo
         if found and (own or found.present(*question) or found.present(start, end)):
             speaker = f" {AI_TOKEN} : " if own else " "
             marked = f"{found.mark(*question)}{speaker}{found.mark(start, end)}"
-            yield Passage(shown, marked, found.kind_in(question[0], end), found.names, said)
+            yield Passage(shown, marked, found.kind_in(question[0], end), found.names, said, own)
         elif others:
             yield Passage(shown, shown, PEOPLE, (), said)

@@ -31,7 +31,7 @@ class Passage:
 
     ``marked`` is the text with every AI in it put into one word (see ``mentions``); ``kind`` is the kind of AI it is
     about, ``people and others`` where there is none; ``names`` are those the document's AI go by; in a chat ``answer``
-    is what the assistant says.
+    is what the assistant says, and ``own`` whether the chat says that it is an AI.
     """
 
     text: str
@@ -39,6 +39,7 @@ class Passage:
     kind: str
     names: tuple[str, ...] = ()
     answer: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,7 @@ def atmosphere(
     result = survey.run(rows, str(source))
     if not result.documents:
         first = f"; the first of {result.skipped} bad rows: {result.skips[0][1]}" if result.skipped else ""
-        raise InputError(
-            f"{source}: there are no documents in it that can be read{first}; give a file with at least one"
-        )
+        raise InputError(f"{source}: no document in it can be read{first}; give a file with at least one")
     return result
 
 
