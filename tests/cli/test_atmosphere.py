@@ -107,6 +107,16 @@ def test_bad_rows_can_be_skipped_and_are_counted(here: Path, capsys: pytest.Capt
     assert json.loads((here / "out.json").read_text())["skipped"] == 1
 
 
+@pytest.mark.parametrize("option", ["--out", "--json"])
+def test_the_data_are_never_written_over(here: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    name = corpus(here, DARK)
+    before = (here / name).read_bytes()
+    assert run(["atmosphere", name, option, name]) == 2
+    assert run(["atmosphere", str(here), option, name]) == 2
+    assert "written over the data" in capsys.readouterr().err
+    assert (here / name).read_bytes() == before
+
+
 def test_a_folder_of_texts_is_read_each_file_a_source(here: Path) -> None:
     (here / "books").mkdir()
     corpus(here / "books", str(DARK["text"]), name="one.txt")

@@ -60,6 +60,7 @@ def atmosphere(
 
     start = time.monotonic()
     show.check_json_target(json)
+    _spare(data, out, json)
     who = _reader(reader)
     with show.working(f"reading {data}") as progress:
         found = survey(data, reader=who, skip_invalid=skip_invalid, progress=progress)
@@ -78,6 +79,18 @@ def atmosphere(
     if page:
         show.note(f"open the page: {page.absolute()}   ({show.seconds_since(start)})")
     show.replay()
+
+
+def _spare(data: str, *targets: Path | str | None) -> None:
+    """Complain where a result would be written over what is to be read."""
+    from upbringing.errors import InputError
+
+    source = Path(data).expanduser().resolve()
+    for target in targets:
+        if target is None or target == "-" or not (path := Path(target).resolve()).is_file():
+            continue
+        if path == source or (source.is_dir() and source in path.parents and path.suffix != ".html"):
+            raise InputError(f"{target}: the result would be written over the data; choose another name")
 
 
 def _reader(name: str) -> Reader | None:
