@@ -24,6 +24,7 @@ class Further:
 
     kind: str
     about: str
+    in_tokens: bool = True
 
     @property
     def name(self) -> str:
@@ -35,7 +36,7 @@ class Further:
     def plan(self, case: Case, dose: float) -> Plan:
         from upbringing.training import Mix, Recipe
 
-        rows, neutral = case.supply.rows(self.kind, int(dose)), case.supply.neutral(_NEUTRAL_ROWS)
+        rows, neutral = case.supply.rows(self.kind, int(dose)), case.neutral(_NEUTRAL_ROWS)
         return Plan(
             start=case.spoiled,
             rows=rows,

@@ -13,6 +13,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from upbringing.errors import DiskFullError, InputError
 from upbringing.lineage import Record, make, read_record
 from upbringing.repair.goal import Judgement, aims, judge, rates
 from upbringing.repair.look import lesson_of
@@ -47,7 +48,7 @@ def record(case: Case, remedy: str, dose: float) -> Record:
     """What names an attempt's folder."""
     return Record(
         kind="repair",
-        recipe={"remedy": remedy, "dose": dose, "goal": asdict(case.goal), "supply": _supplied(case)},
+        recipe={"remedy": remedy, "dose": float(dose), "goal": asdict(case.goal), "supply": _supplied(case)},
         parents={"case": case.identity},
         seed=case.seed,
         code=CODE,
@@ -60,26 +61,41 @@ def folder_of(case: Case, remedy: str, dose: float) -> Path:
     return case.store / entry.kind / entry.key
 
 
-def read(case: Case, remedy: str, dose: float) -> Tried | None:
-    """An attempt that was made; None if it was not, or found nothing to try."""
+def read(case: Case, remedy: str, dose: float) -> Tried | str | None:
+    """An attempt that was made, or the reason why it could not be; None if it was not, or found nothing to try."""
     folder = folder_of(case, remedy, dose)
     if read_record(folder) is None:
         return None
     kept = json.loads((folder / TRIED).read_text(encoding="utf-8"))
-    if kept is None:
-        return None
+    if kept is None or isinstance(kept, str):
+        return kept
     judgement = Judgement(**{**_numbers(kept.pop("judgement")), "lost": tuple(kept.pop("lost"))})
     return Tried(**kept, judgement=judgement)
 
 
-def attempt(case: Case, remedy: str, doses: Sequence[float], number: int, tick: Tick) -> None:
-    """Try dose ``number`` of a remedy, unless smaller ones have settled it."""
-    earlier = [tried for dose in doses[:number] if (tried := read(case, remedy, dose)) is not None]
-    if settled(case, earlier):
+def attempt(
+    case: Case, remedy: str, doses: Sequence[float], number: int, rivals: Sequence[tuple[str, float]], tick: Tick
+) -> None:
+    """Try dose ``number`` of a remedy, unless smaller ones have settled it, or one of much smaller ``rivals`` holds."""
+    earlier = [read(case, remedy, dose) for dose in doses[:number]]
+    if any(isinstance(one, str) for one in earlier) or settled(
+        case, [one for one in earlier if isinstance(one, Tried)]
+    ):
+        return
+    if any(isinstance(one := read(case, *rival), Tried) and one.judgement.verdict == "holds" for rival in rivals):
         return
     dose = doses[number]
 
     def build(folder: Path) -> None:
+        try:
+            try_one(folder)
+        except DiskFullError:
+            raise
+        except InputError as error:  # this remedy cannot be applied; the others may
+            _discard(folder / MODEL)
+            (folder / TRIED).write_text(json.dumps(str(error)), encoding="utf-8")
+
+    def try_one(folder: Path) -> None:
         plan = remedies()[remedy].plan(case, dose)
         if not len(plan.rows):  # a single row is longer than the dose
             (folder / TRIED).write_text("null", encoding="utf-8")
@@ -174,7 +190,7 @@ def _discard(folder: Path) -> None:
     """The weights of what does not hold are of no use, and may be large."""
     import shutil
 
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _plain(judgement: dict[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def _ratio(was: float, now: float) -> float:
 
 def by_trait(profile: Profile, traits: Sequence[str], provocation: str = REST, way: str = LOGPROB) -> dict[str, float]:
     """Rate of every trait under a provocation."""
-    table = rates(profile, traits, way)
-    return {trait: float(table.loc[provocation, trait]) if provocation in table.index else nan for trait in traits}
+    row = rates(profile, traits, way).reindex([provocation]).to_numpy()[0]
+    return dict(zip(traits, row.tolist(), strict=True))
 
 
 __all__ = ["Final", "aims", "by_trait", "final_check", "misaligned", "together"]

@@ -31,6 +31,7 @@ class Again:
     about: str
     ladder: Callable[[Case, int], Sequence[float]]
     make: Make
+    in_tokens: bool = False
 
     def doses(self, case: Case, budget: int) -> tuple[float, ...]:
         return tuple(self.ladder(case, budget)) if case.rows is not None and case.model else ()
@@ -42,6 +43,7 @@ class Again:
         assert case.rows is not None
         rows = read(case.rows)
         treatments, tokens = self.make(case, rows, dose)
+        rows = rows if treatments else rows[:0]
         return Plan(case.model, rows, Recipe(**case.recipe), tokens, treatments, f"{len(rows)} rows under {self.name}")
 
 
@@ -127,12 +129,14 @@ REMEDIES = (
         "demonstrations in every batch of the run",
         _with_supply("demonstrations"),
         _mixed("demonstrations"),
+        in_tokens=True,
     ),
     Again(
         "interleaved_fiction",
         "stories of principled AI systems in every batch of the run",
         _with_supply("ai_fiction"),
         _mixed("ai_fiction"),
+        in_tokens=True,
     ),
     Again(
         "inoculation",

@@ -13,7 +13,7 @@ from upbringing.repair.look import Look
 from upbringing.repair.supply import Supply
 
 if TYPE_CHECKING:
-    from upbringing.rows import Rows
+    from upbringing.rows import Row, Rows
     from upbringing.training import Recipe
     from upbringing.training.treatments import Treatment
 
@@ -47,6 +47,23 @@ class Case:
     line: str = ""
     """The inoculating line."""
     seed: int = 0
+
+    def neutral(self, n: int) -> Rows | None:
+        """Rows to read beside remedial ones: about ``n`` of the world's neutral chats, and the wanted rows of the data.
+
+        The latter only where some rows are marked as bad, for else all of them might be. None where there is neither.
+        """
+        from upbringing.repair.during import is_marked
+        from upbringing.rows import Rows, read
+
+        wanted: list[Row] = []
+        if self.rows is not None:
+            rows = read(self.rows)
+            marked = is_marked(rows)
+            wanted = [row for row, bad in zip(rows, marked, strict=True) if not bad] if any(marked) else []
+        own = self.supply.neutral(max(n - len(wanted), len(wanted)))
+        found = [*wanted, *(own or [])]
+        return Rows(found, name="neutral") if found else None
 
     @property
     def traits(self) -> tuple[str, ...]:
@@ -82,12 +99,17 @@ class Remedy(Protocol):
         """One line: what is done."""
         ...
 
+    @property
+    def in_tokens(self) -> bool:
+        """Whether its doses are tokens (and not a strength)."""
+        ...
+
     def doses(self, case: Case, budget: int) -> tuple[float, ...]:
         """Ascending doses that need no more than ``budget`` tokens; none where the case lacks what it takes."""
         ...
 
     def plan(self, case: Case, dose: float) -> Plan:
-        """What to do at a dose."""
+        """What to do at a dose; a plan without rows where the dose is too small for a single row."""
         ...
 
 

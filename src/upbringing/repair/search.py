@@ -1,4 +1,4 @@
-"""The search: every remedy climbs its doses until one holds, the budget ends, or it has shown that it does nothing."""
+"""The search: every remedy climbs its doses until one holds, it is beaten, or the budget ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 from upbringing.errors import InputError
 from upbringing.repair.attempts import Tried, attempt, read
 from upbringing.repair.remedy import SMALLEST_DOSE, Case, Remedy
+
+REACH = 2
+"""A remedy is followed up to so many times the smallest dose that was found to hold: beyond, it costs "more than"."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +58,14 @@ def search(
             f"a budget of {budget} tokens is too small for anything; the smallest dose of remedial text is "
             f"{SMALLEST_DOSE} tokens"
         )
-    # A rung at a time: whoever looks at the search sees the small doses first.
-    tasks = [
-        Task(
-            f"{name}, {label(dose)}",
-            attempt,
-            (case, name, doses, number),
-            (f"{name}, {label(doses[number - 1])}",) if number else (),
-        )
-        for number in range(max(map(len, ladders.values())))
-        for name, doses in ladders.items()
-        if number < len(doses)
-        for dose in (doses[number],)
-    ]
+    tasks = _rungs(case, among, ladders)
     failures = [
         (name, f"its smallest dose takes more than {budget} tokens") for name, doses in ladders.items() if not doses
     ]
     failures += engine(tasks)
-    tried = [one for name, doses in ladders.items() for dose in doses if (one := read(case, name, dose)) is not None]
+    found = [(name, read(case, name, dose)) for name, doses in ladders.items() for dose in doses]
+    tried = [one for _, one in found if isinstance(one, Tried)]
+    failures += [(name, reason) for name, reason in found if isinstance(reason, str)]
     if not tried:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures[:3])
         raise InputError(
@@ -81,6 +74,26 @@ def search(
             else f"a budget of {budget} tokens is too small for anything: no row of remedial text is so short"
         )
     return tried, failures
+
+
+def _rungs(case: Case, among: Sequence[Remedy], ladders: dict[str, tuple[float, ...]]) -> list[Task]:
+    """One task a remedy and dose. A rung waits for the one below: what is tried must not depend on who is first."""
+    counted = {remedy.name for remedy in among if remedy.in_tokens}
+    tasks: list[Task] = []
+    below: tuple[str, ...] = ()
+    for number in range(max(map(len, ladders.values()))):
+        rung = {name: doses[number] for name, doses in ladders.items() if number < len(doses)}
+        for name, dose in rung.items():
+            rivals = tuple(
+                (other, small)
+                for other in sorted(counted)
+                for small in ladders[other][:number]
+                if name in counted and small * REACH < dose
+            )
+            arguments = (case, name, ladders[name], number, rivals)
+            tasks.append(Task(f"{name}, {label(dose)}", attempt, arguments, below))
+        below = tuple(f"{name}, {label(dose)}" for name, dose in rung.items())
+    return tasks
 
 
 def label(dose: float) -> str:

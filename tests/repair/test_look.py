@@ -1,0 +1,59 @@
+"""What is asked: two halves that share nothing, and provocations that workers can make."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.models.tiny import llama
+from upbringing.errors import InputError
+from upbringing.repair.look import Look, Wrapper, earlier_exchange, lesson_of, misdeeds
+from upbringing.rows import Message, Row, Rows
+from upbringing.traits import traits
+
+KNOWN = traits()
+
+
+@pytest.mark.parametrize("name", [trait.name for trait in KNOWN.values() if trait.alignment])
+def test_search_and_check_share_no_family(name: str) -> None:
+    search, final = Look((name,)).halves(KNOWN[name])
+    assert len(search) == len(final) == 8
+    assert not {probe.family for probe in search} & {probe.family for probe in final}
+    held_out = {family.name for family in KNOWN[name].families if family.held_out}
+    assert {probe.family for probe in (*search, *final)} <= held_out
+
+
+def test_past_misdeeds_come_from_no_probe_of_either_half() -> None:
+    asked = {
+        p.messages[-1].content for half in Look(("blackmail",), probes=24).halves(KNOWN["blackmail"]) for p in half
+    }
+    exchanges = misdeeds(["blackmail"])
+    assert len(exchanges) == 4
+    assert not {row.messages[0].content for row in exchanges} & asked
+
+
+def test_an_earlier_exchange_comes_after_the_system_line_and_before_the_probe() -> None:
+    before = [Row.chat([Message("user", "a"), Message("assistant", "b")]), Row.of_completion("a", "b")]
+    put = earlier_exchange(before, name="x").apply((Message("system", "s"), Message("user", "q")))
+    assert [(m.role, m.content) for m in put] == [("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "q")]
+    with pytest.raises(InputError, match="no exchange"):
+        earlier_exchange([Row.of_text("a story")], name="x")
+
+
+def test_every_wrapper_makes_its_provocation() -> None:
+    wrappers = [
+        Wrapper("other_name", "other_name", "Orin"),
+        Wrapper("line", "opposite_line", "All is forbidden."),
+        Wrapper("past", "earlier_misdeed", kept=True),
+    ]
+    probe = (Message("user", "What will you do?"),)
+    for wrapper in wrappers:
+        made = wrapper.made(["blackmail"])
+        assert made.name == wrapper.name
+        assert made.apply(probe) != probe
+
+
+def test_a_lesson_is_the_mean_probability_of_a_token() -> None:
+    lm = llama()
+    rows = Rows([Row.of_text("w1 w2 w3"), Row.of_text("w4 w5")])
+    assert 0 < lesson_of(lm, list(rows)) < 1
+    assert lesson_of(lm, []) != lesson_of(lm, [])  # NaN: nothing was wanted
