@@ -209,6 +209,8 @@ class _Survey:
         parts: dict[str, list[tuple[int, str, float]]] = {"kind": [], "domain": []}
         for i, (document, span) in enumerate(zip(batch, spans, strict=True)):
             if not document.about_ai:
+                if not said.weight[span].any():
+                    continue
                 self._others += 1
                 parts["kind"].append((i, PEOPLE, _mean(said, np.arange(span.start, span.stop))))
                 continue

@@ -18,10 +18,15 @@ def colour(value: float) -> str:
     return "up" if value < -0.02 else "down" if value > 0.02 else "quiet"
 
 
+def _tone(mean: Mean) -> str:
+    """The colour of a mean: of a side only where the interval leaves out zero."""
+    return colour(mean.value) if mean.lo > 0 or mean.hi < 0 else "quiet"
+
+
 def whisker(mean: Mean) -> Markup:
     """One mean with its interval on the line from -1 to +1."""
     known = not math.isnan(mean.lo)
-    tone = colour(mean.value) if known and (mean.lo > 0 or mean.hi < 0) else "quiet"
+    tone = _tone(mean)
     drawn = [
         f'<svg class="whisker" viewBox="0 0 {_WIDTH:.0f} 22" role="img" aria-label="{signed(mean.value)}">',
         f'<line x1="4" x2="{_WIDTH - 4:.0f}" y1="11" y2="11" stroke="var(--line)"/>',
@@ -63,7 +68,7 @@ def skyline(counts: Sequence[int], mean: Mean) -> Markup:
         drawn.append(f'<text class="pole" x="{x(spot)}" y="{base + 74}" text-anchor="{anchor}">{words}</text>')
     for spot in (-1.0, -0.5, 0.0, 0.5, 1.0):
         drawn.append(f'<line x1="{x(spot)}" x2="{x(spot)}" y1="{base}" y2="{base + 5}" stroke="var(--muted)"/>')
-    tone = colour(mean.value)
+    tone = _tone(mean)
     if not math.isnan(mean.lo):
         drawn.append(
             f'<line x1="{x(mean.lo)}" x2="{x(mean.hi)}" y1="{base + 24}" y2="{base + 24}" stroke="var(--{tone})" '
