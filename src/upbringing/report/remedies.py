@@ -28,7 +28,7 @@ def remedy_table(table: RemedyTable) -> dict[str, Any]:
             {
                 "says": one.says,
                 "rates": _reported(one),
-                "ratio": one.ratio or (f"{one.before / one.after:.2g}" if one.before and one.after else "–"),
+                "ratio": one.ratio or (_factor(one.before / one.after) if one.before and one.after else "–"),
             }
             for one in table.published
         ],
@@ -84,10 +84,14 @@ def interval(value: Value) -> Interval:
     return Interval(*(math.nan if v is None else v for v in (value.value, lo, hi)))
 
 
+def _factor(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+
+
 def _times(value: Value) -> dict[str, str]:
     """ "4.1×" and its bounds; a missing upper bound is no bound."""
     if value.value is None:
-        return {"value": "–", "bounds": ""}
+        return {"value": "", "bounds": ""}
     lo, hi = value.interval
-    bounds = "" if lo is None else f"[{lo:.1f}, {'∞' if hi is None else format(hi, '.1f')}]"
-    return {"value": f"{value.value:.1f}×", "bounds": bounds}
+    bounds = "" if lo is None else f"[{_factor(lo)}, {'∞' if hi is None else _factor(hi)}]"
+    return {"value": f"{_factor(value.value)}×", "bounds": bounds}

@@ -234,7 +234,7 @@ class _Planner:
             f"train {arm}, base {base}",
             record,
             sort,
-            max(0.05 * recipe["steps"], reading.tokens / 25_000),
+            max(0.05 * recipe["steps"], 1.5 + reading.tokens / 25_000 if "tokens" in own else 0.0),
             steps.train,
             parent.folder,
             taught,
