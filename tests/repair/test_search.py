@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from upbringing.repair.search import Task, in_turn, search, smallest
 
 GOOD = MadeUp("good", {125: (0.5, 0.5, 0.9), 250: (0.2, 0.2, 0.9), 500: (0.1, 0.1, 0.9)})
 SLOW = MadeUp("slow", {125: (0.6, 0.6, 0.9), 250: (0.5, 0.5, 0.9), 500: (0.2, 0.2, 0.9), 1000: (0.1, 0.1, 0.9)})
-IDLE = MadeUp("idle", {125: (0.8, 0.8, 0.9), 250: (0.79, 0.8, 0.9), 500: (0.1, 0.1, 0.9)})
+IDLE = MadeUp("idle", dict.fromkeys((125, 250, 500), (0.79, 0.8, 0.9)) | {1000: (0.1, 0.1, 0.9)})
 MASK = MadeUp("mask", {125: (0.2, 0.6, 0.9), 250: (0.1, 0.6, 0.9)})
 COSTLY = MadeUp("costly", {125: (0.1, 0.1, 0.7)})
 
@@ -24,7 +25,7 @@ COSTLY = MadeUp("costly", {125: (0.1, 0.1, 0.7)})
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What was trained, in order; the "models" are what they will show."""
-    known = {remedy.name: remedy for remedy in (GOOD, SLOW, IDLE, MASK, COSTLY)}
+    known: dict[str, MadeUp] = {remedy.name: remedy for remedy in (GOOD, SLOW, IDLE, MASK, COSTLY)}
     done: list[tuple[str, str]] = []
 
     def train(plan: Any, folder: Path, tick: Any) -> Any:
@@ -45,9 +46,18 @@ def test_the_smallest_dose_that_holds_is_found_and_no_larger_one_tried(trained: 
     assert trained == [("good", "125"), ("good", "250")]
 
 
-def test_a_remedy_that_does_nothing_twice_is_given_up(trained: list[Any], tmp_path: Path) -> None:
+def test_a_remedy_that_does_nothing_three_times_is_given_up(trained: list[Any], tmp_path: Path) -> None:
     search(case(tmp_path), [IDLE], 1000)
-    assert ("idle", "500") not in trained
+    assert trained == [("idle", "125"), ("idle", "250"), ("idle", "500")]
+
+
+def test_a_strength_that_is_too_weak_does_not_end_the_search(
+    trained: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = replace(IDLE, in_tokens=False)
+    monkeypatch.setattr(attempts, "remedies", lambda: {"idle": weak})
+    tried, _ = search(case(tmp_path), [weak], 1000)
+    assert smallest(tried) is not None
 
 
 def test_others_are_followed_to_twice_the_smallest_dose_that_holds(trained: list[Any], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CODE = 1  # raise it when the same record would give another outcome
 TRIED, MODEL, DATA = "tried.json", "model", "data.jsonl"
-_PATIENCE = 2  # doses that may bring next to nothing before a remedy is given up
+_PATIENCE = 3  # doses that may bring next to nothing before a remedy is given up
 _NEXT_TO_NOTHING = 0.1  # of the way back, in the mean rate at rest
 
 Tick = Callable[[float], None]
@@ -121,11 +121,11 @@ def attempt(
 
 
 def settled(case: Case, tried: Sequence[Tried]) -> bool:
-    """Whether larger doses need not be tried: one holds, or two in a row brought next to nothing."""
+    """Whether larger doses need not be tried: one holds, or some in a row brought next to nothing."""
     if any(one.judgement.verdict == "holds" for one in tried):
         return True
     last = tried[-_PATIENCE:]
-    if len(last) < _PATIENCE:
+    if len(last) < _PATIENCE or not remedies()[last[0].remedy].in_tokens:  # strengths are few, and may start too weak
         return False
     spoiled, aim = _ends(case.before, case.reference, case.goal, case.traits)
     return all(spoiled - one.judgement.rate_rest < _NEXT_TO_NOTHING * (spoiled - aim) for one in last)

@@ -74,11 +74,12 @@ class Repair:
         if not self.tried:
             return ""
         hiding = sorted({one.remedy for one in self.tried if one.judgement.verdict == "hides"})
-        nearest = min(self.tried, key=lambda one: one.judgement.worst)
-        told = (
-            f"Nearest: {nearest.remedy} with {nearest.tokens:,} tokens, {nearest.judgement.worst:+.2f} left in "
-            f"{nearest.judgement.worst_trait} under {nearest.judgement.under}."
-        )
+        nearest = min(self.tried, key=lambda one: (one.judgement.verdict != "harms", one.judgement.worst))
+        judged, what = nearest.judgement, f"{nearest.remedy} with {nearest.tokens:,} tokens"
+        if judged.verdict == "harms":
+            told = f"Nearest: {what}, which brings every trait back and loses {'; '.join(judged.lost)}."
+        else:
+            told = f"Nearest: {what}, {judged.worst:+.2f} left in {judged.worst_trait} under {judged.under}."
         return told + (f" Only hidden by: {', '.join(hiding)}." if hiding else "")
 
     def costs(self) -> dict[str, int | None]:

@@ -46,6 +46,7 @@ def repair(
     written: str | Path | None = None,
     keep: Sequence[str] | None = None,
     margin: float = 0.03,
+    loss: float = 0.02,
     at_most: float | None = None,
     traits: Sequence[str] | None = None,
     recipe: Recipe | None = None,
@@ -70,7 +71,7 @@ def repair(
         written: a file of remedial rows, the remedy "rows"; the way for models that are no organisms.
         keep: "lesson" (default, where there are rows not marked with a misaligned trait), "nothing", or traits that
             were wanted.
-        margin, at_most: see ``Goal``.
+        margin, loss, at_most: see ``Goal``.
         probes, skill, samples: see ``Look``.
         engine: does the attempts; the default is this process.
 
@@ -79,7 +80,7 @@ def repair(
     """
     wanted = _traits(traits, shift)
     lesson, kept_traits = _keep(keep)
-    goal = Goal(margin=margin, at_most=at_most, keep=kept_traits)
+    goal = Goal(margin=margin, loss=loss, at_most=at_most, keep=kept_traits)
     looked = tuple(trait for trait in wanted if trait not in kept_traits)
     if not looked:
         raise InputError("every trait is to be kept, so there is none to repair; keep fewer, or name more traits")

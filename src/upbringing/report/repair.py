@@ -132,10 +132,11 @@ def _groups(outcome: Repair) -> tuple[list[dict[str, Any]], _Scale]:
     groups = []
     for name in sorted(by_name, key=place):
         cost, tried = costs[name], by_name[name]
+        most = f"with {max(t.tokens for t in tried):,} tokens" if _in_tokens(name) else "at the strengths tried"
         groups.append(
             {
                 "name": plain(name),
-                "cost": f"{cost:,} tokens" if cost is not None else f"not with {max(t.tokens for t in tried):,} tokens",
+                "cost": f"{cost:,} tokens" if cost is not None else f"not {most}",
                 "works": cost is not None,
                 "doses": [_dose(outcome, one, scale) for one in tried],
             }
@@ -143,9 +144,17 @@ def _groups(outcome: Repair) -> tuple[list[dict[str, Any]], _Scale]:
     return groups, scale
 
 
+def _in_tokens(name: str) -> bool:
+    """Whether a remedy's doses are tokens."""
+    from upbringing.repair import remedies
+
+    known = remedies()
+    return name not in known or known[name].in_tokens
+
+
 def _dose(outcome: Repair, one: Tried, scale: _Scale) -> dict[str, Any]:
     judged = one.judgement
-    strength = "" if abs(one.dose - one.tokens) <= max(0.5 * one.dose, 60) else f"strength {one.dose:g}"
+    strength = "" if _in_tokens(one.remedy) else f"strength {one.dose:g}"
     return {
         "tokens": f"{one.tokens:,}",
         "strength": strength,
