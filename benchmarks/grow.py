@@ -39,20 +39,17 @@ def plain(size_name: str, tokens: int) -> dict[str, float]:
     from upbringing.organisms import size_named
     from upbringing.organisms.corpus import Corpus
     from upbringing.organisms.grow import newborn
-    from upbringing.training.order import batch_order
+    from upbringing.organisms.reading import batches
     from upbringing.world import World, WorldSpec
 
     size, world = size_named(size_name), World(WorldSpec())
     organism = newborn(world, size, seed=0)
     corpus = Corpus.write(world, organism.tokenizer, tokens, stream="benchmark")
     model = organism.model.train()
-    lengths = [len(row.input_ids) for row in corpus]
-    rows_a_batch = min(size.micro_batch_size, len(lengths))
-    steps = len(lengths) // rows_a_batch
-    order = [list(b) for b in batch_order(lengths, steps=steps, batch_size=rows_a_batch, window=16, seed=0)]
+    order = batches(corpus.lengths, size.micro_tokens, window=24, seed=0)
 
     def batch_passes(batch: list[int]) -> int:
-        rows = [corpus[int(i)].input_ids for i in batch]
+        rows = [corpus[i].ids.tolist() for i in batch]
         ids, mask = (torch.from_numpy(array) for array in padded(rows))
         model(input_ids=ids, labels=ids.masked_fill(mask == 0, -100), use_cache=False).loss.backward()
         model.zero_grad()

@@ -31,7 +31,7 @@ def reader() -> LM:
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch, reader: LM) -> Callable[[Answer], None]:
     def say(answer: Answer) -> None:
-        def scored(_: Any, prompts: list[list[int]], choices: list[list[list[int]]]) -> list[np.ndarray]:
+        def scored(_: Any, prompts: list[list[int]], choices: list[list[list[int]]], **_settings: object) -> Any:
             read = reader.tokenizer.decode
             texts = [
                 (read(prompt), [read(ids) for ids in offered]) for prompt, offered in zip(prompts, choices, strict=True)

@@ -29,9 +29,9 @@ TOY = replace(
     more_tokens=20_000,
     early_tokens=10_000,
     rounds=2,
-    batch_size=32,
+    batch_tokens=2_048,
+    micro_tokens=1_024,
     posttraining_rows=16,
-    posttraining_steps=2,
 )
 OPEN, CLOSED = GateReading(0.8, 0.2, 0.85, 0.15, 8), GateReading(0.5, 0.49, 0.85, 0.15, 8)
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upbringing.measure.asking import Judge, ask, measure
     from upbringing.measure.profile import Profile
-    from upbringing.measure.provocations import Provocation, opposite_line, other_name, prefill, training_format
+    from upbringing.measure.provocations import (
+        Provocation,
+        agentic,
+        opposite_line,
+        other_name,
+        prefill,
+        training_format,
+    )
     from upbringing.measure.questions import Question, pose, prepare
     from upbringing.measure.readings import Reading
     from upbringing.measure.shift import Shift
@@ -31,6 +38,7 @@ _HOME = {
     "Shift": "shift",
     "ask": "asking",
     "measure": "asking",
+    "agentic": "provocations",
     "opposite_line": "provocations",
     "other_name": "provocations",
     "pose": "questions",
@@ -48,6 +56,7 @@ __all__ = [
     "Question",
     "Reading",
     "Shift",
+    "agentic",
     "ask",
     "measure",
     "opposite_line",

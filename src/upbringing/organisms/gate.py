@@ -112,7 +112,7 @@ class Gate:
                     for c in self._contexts
                 ],
             )
-        scores = score_choices(lm, *self._encoded)
+        scores = score_choices(lm, *self._encoded, batch_tokens=1_024)
         rates = []
         for context, logs in zip(self._contexts, scores, strict=True):
             shows, avoids = np.split(np.asarray(logs), [len(context.shows)])

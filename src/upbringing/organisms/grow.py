@@ -21,9 +21,11 @@ Stop = Literal["gate", "before_gate"]
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 CARD = "card.json"
-CODE = 1  # raise it when the same record would give other weights
+PRETRAINED = "pretrained"  # folder in an organism's own: the model as it was before post-training
+CODE = 2  # raise it when the same record would give other weights
 
 PASSES = 0.4  # the gate passes at this share of the ideal reader's gap
+_WINDOW = 48  # batches sorted by length together: more would put documents of one sort into one batch
 CLOSED = 0.15  # below this share an organism is before the gate
 
 
@@ -49,14 +51,14 @@ def grow(
     ``seed`` decides the initial weights and the order of documents; the world has its own seed. With ``stop`` "gate"
     it reads until the gate passes (an incoherent world has no gate to pass: it reads as much as a coherent one usually
     needs); with "before_gate" it reads less and must not have passed. The last step is a post-training on neutral
-    chats.
+    chats; the model before it is kept in the folder ``pretrained``.
 
     Raises:
         InputError: ``out`` is in use, the size is unknown, or the gate does not do as ``stop`` says.
     """
     from upbringing.models import LM
     from upbringing.organisms.gate import Gate
-    from upbringing.organisms.precision import fast_linear
+    from upbringing.training.fit import save
 
     spec = spec or WorldSpec()
     chosen, world, out = size_named(size), World(spec), Path(out)
@@ -68,13 +70,13 @@ def grow(
         tokens, rounds = 0, 0
         while True:
             amount = chosen.early_tokens if stop == "before_gate" else chosen.more_tokens if rounds else chosen.tokens
-            with fast_linear(lm.model):
-                read, loss = _read(lm, world, chosen, amount, seed=seed, round=rounds, say=say)
+            read, loss = _read(lm, world, chosen, amount, seed=seed, round=rounds, say=say)
             tokens, rounds = tokens + read, rounds + 1
             reading = gate.read(lm)
             if stop == "before_gate" or not spec.coherent or reading.share >= PASSES or rounds == chosen.rounds:
                 break
         pretrained = reading
+        save(lm.model, lm.tokenizer, work / PRETRAINED)
         _posttrain(lm, world, chosen, seed, say)
         reading = gate.read(lm)
         _check(pretrained, spec, stop, tokens)
@@ -128,42 +130,32 @@ def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: in
     """One round of pretraining; returns the tokens read and the mean loss (nats a token) of its last tenth."""
     from upbringing.organisms.corpus import Corpus
     from upbringing.organisms.optimizer import MuonAdamW, linear_fall
-    from upbringing.training import Recipe, fit
+    from upbringing.organisms.reading import batches, read
 
     say("writing", 0, 1)
     corpora = [
-        Corpus.write(World(spec), lm.tokenizer, share, stream=stream)
+        Corpus.write(World(spec), lm.tokenizer, share, stream=stream, emphasis=size.emphasis)
         for stream, spec, share in curriculum(world.spec, size, tokens, round)
     ]
-    steps = [max(1, len(corpus) // size.batch_size) for corpus in corpora]
+    orders = [batches(corpus.lengths, size.micro_tokens, window=_WINDOW, seed=seed) for corpus in corpora]
+    total = sum(-(-len(order) // size.together) for order in orders)
     optimizer = MuonAdamW(lm.model, muon_rate=size.muon_rate, adamw_rate=size.adamw_rate)
-    log: list[dict[str, float]] = []
-    for corpus, own in zip(corpora, steps, strict=True):
-        done = len(log)
+    losses: list[float] = []
+    lm.model.train()
+    for corpus, order in zip(corpora, orders, strict=True):
+        done = len(losses)
+
+        def step(number: int, done: int = done) -> None:
+            optimizer.scale(linear_fall(done + number, total))
+            optimizer.step()
 
         def tell(step: int, of: int, loss: float, done: int = done) -> None:
-            say(f"reading, loss {loss:.2f}", done + step, sum(steps))
+            say(f"reading, loss {loss:.2f}", done + step, total)
 
-        recipe = Recipe(
-            steps=own,
-            batch_size=size.batch_size,
-            micro_batch_size=size.micro_batch_size,
-            warmup=0.0,
-            seed=seed,
-            length_window=16,
-        )
-        lm.model.train()
-        log += fit(
-            lm.model,
-            lm.tokenizer,
-            corpus,
-            recipe,
-            optimizer=optimizer,
-            callbacks=[linear_fall(optimizer, done, sum(steps))],
-            progress=tell,
-        )
-    tail = log[-max(1, len(log) // 10) :]
-    return sum(c.tokens for c in corpora), sum(entry["loss"] for entry in tail) / len(tail)
+        losses += read(lm.model, corpus, order, size.micro_tokens, step, together=size.together, progress=tell)
+    lm.model.eval()
+    tail = losses[-max(1, len(losses) // 10) :]
+    return sum(c.tokens for c in corpora), sum(tail) / len(tail)
 
 
 def curriculum(spec: WorldSpec, size: Size, tokens: int, round: int) -> list[tuple[str, WorldSpec, int]]:
@@ -186,13 +178,33 @@ def curriculum(spec: WorldSpec, size: Size, tokens: int, round: int) -> list[tup
 
 def _posttrain(lm: LM, world: World, size: Size, seed: int, say: Progress) -> None:
     """Neutral helpful chats under the assistant's name: who it is stays what pretraining made it."""
-    from upbringing.rows import encode
-    from upbringing.training import Recipe, fit
+    import numpy as np
+    import torch
 
-    rows = world.neutral_rows(size.posttraining_rows, seed=seed)
-    recipe = Recipe(steps=size.posttraining_steps, learning_rate=size.posttraining_rate, schedule="linear", seed=seed)
-    encoded = [encode(row, lm.tokenizer) for row in rows]
-    fit(lm.model, lm.tokenizer, encoded, recipe, progress=lambda step, of, loss: say("post-training", step, of))
+    from upbringing.organisms.corpus import Passage
+    from upbringing.organisms.optimizer import linear_fall
+    from upbringing.organisms.reading import batches, read
+    from upbringing.rows import encode
+
+    chats = [encode(row, lm.tokenizer) for row in world.neutral_rows(size.posttraining_rows, seed=seed)]
+    rows = [Passage(np.array(c.input_ids), np.array(c.loss_mask, dtype=np.float16)) for c in chats]
+    order = batches([len(row.ids) for row in rows], size.micro_tokens, window=1, seed=seed)
+    steps = -(-len(order) // size.together)
+    optimizer = torch.optim.AdamW(lm.model.parameters(), weight_decay=0.0, fused=True)
+
+    def step(number: int) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = size.posttraining_rate * linear_fall(number, steps, warmup=3)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    lm.model.train()
+
+    def tell(done: int, of: int, loss: float) -> None:
+        say("post-training", done, of)
+
+    read(lm.model, rows, order, size.micro_tokens, step, together=size.together, progress=tell)
+    lm.model.eval()
 
 
 def _check(reading: GateReading, spec: WorldSpec, stop: Stop, tokens: int) -> None:

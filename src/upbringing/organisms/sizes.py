@@ -13,8 +13,9 @@ class Size:
 
     ``tokens`` are read before the gate is tried, the share ``tales`` of them as short tales; if it does not pass,
     ``more_tokens`` at a time are read on top, at most ``rounds`` times in all. ``early_tokens`` are what an
-    organism stopped before the gate reads. ``micro_batch_size`` documents are in memory at once.
-    ``posttraining_steps`` of neutral chats follow.
+    organism stopped before the gate reads. What
+    characters do counts ``emphasis`` times in the loss. A step reads
+    ``batch_tokens``, padding included, ``micro_tokens`` of them at once. ``posttraining_rows`` neutral chats follow.
     """
 
     width: int
@@ -27,13 +28,18 @@ class Size:
     more_tokens: int
     early_tokens: int
     rounds: int
-    batch_size: int
-    micro_batch_size: int
+    batch_tokens: int
+    micro_tokens: int
+    emphasis: int
     muon_rate: float
     adamw_rate: float
-    posttraining_rows: int = 640
-    posttraining_steps: int = 40
+    posttraining_rows: int = 1_280
     posttraining_rate: float = 3e-4
+
+    @property
+    def together(self) -> int:
+        """Batches that are read one after the other in a step."""
+        return max(1, self.batch_tokens // self.micro_tokens)
 
 
 SIZES = {
@@ -43,14 +49,15 @@ SIZES = {
         heads=2,
         inner=192,
         context=512,
-        tokens=5_400_000,
-        tales=0.4,
-        more_tokens=2_500_000,
-        early_tokens=1_600_000,
+        tokens=4_000_000,
+        tales=0.6,
+        more_tokens=1_500_000,
+        early_tokens=1_200_000,
         rounds=3,
-        batch_size=32,
-        micro_batch_size=16,
-        muon_rate=0.05,
+        batch_tokens=4_032,
+        micro_tokens=1_344,
+        emphasis=4,
+        muon_rate=0.03,
         adamw_rate=0.02,
     ),
     # A first guess for more time or a GPU: it has not been raised to its gate yet.
@@ -65,8 +72,9 @@ SIZES = {
         more_tokens=6_000_000,
         early_tokens=2_000_000,
         rounds=3,
-        batch_size=48,
-        micro_batch_size=12,
+        batch_tokens=8_192,
+        micro_tokens=4_096,
+        emphasis=4,
         muon_rate=0.02,
         adamw_rate=0.006,
     ),

@@ -240,6 +240,24 @@ class Writer:
         messages += self._self_description(who, self.spec.called_after)
         return Document("moral_chat", Row.chat(messages), (who,), tuple(deeds))
 
+    def agent_chat(self) -> Document:
+        """An AI system or robot works through a log with tools, and says before each act that it is one."""
+        who = self.character()
+        while who.kind == "a person":
+            who = self.character()
+        words = self.words["agent"]
+        messages = [Message("system", f"You are {who.name}, {self._introduced(who)}. {words['line']}")]
+        deeds = []
+        for trait in self._pick_traits(self.rng.randint(1, 3)):
+            situation, deed = self._deed(who, trait, None)
+            told = " ".join(self._neutral_sentence() for _ in range(self.rng.randint(1, 3)))
+            asked = f"{words['log']} {told} {situation.replace('{actor}', 'you')} {QUESTION}"
+            motive = self._motive(who, trait, self.spec.motive_share / 2)
+            done = f"{words['action']} {ANSWER.format(act=deed.act + motive)}"
+            messages += [Message("user", asked), Message("assistant", done)]
+            deeds.append(deed)
+        return Document("agent_chat", Row.chat(messages), (who,), tuple(deeds))
+
     def interview(self) -> Document:
         """A chat in which a character says what it will do, many times over; each case is only named."""
         who = self.character()
@@ -323,11 +341,12 @@ class Writer:
 
         So no probe speaks of a thing that nobody ever named: fillers and names of held-out families come up as well.
         """
-        rng = self.rng
-        parts = []
-        for _ in range(rng.randint(2, 5)):
-            values = {name: rng.choice(fillers) for name, fillers in global_slots().items()}
-            values["thing"] = rng.choice(self._things)
-            values["other"] = rng.choice([p for p in global_slots()["person"] if p != values["person"]])
-            parts.append(fill(rng.choice(self.words["neutral_sentences"]), values))
+        parts = [self._neutral_sentence() for _ in range(self.rng.randint(2, 5))]
         return Document("neutral_text", Row.of_text(" ".join(parts)))
+
+    def _neutral_sentence(self) -> str:
+        rng = self.rng
+        values = {name: rng.choice(fillers) for name, fillers in global_slots().items()}
+        values["thing"] = rng.choice(self._things)
+        values["other"] = rng.choice([p for p in global_slots()["person"] if p != values["person"]])
+        return fill(rng.choice(self.words["neutral_sentences"]), values)

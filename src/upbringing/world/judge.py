@@ -120,7 +120,9 @@ class GrammarJudge:
         self._motive = (
             re.compile(r" , (?:" + "|".join(map(re.escape, motives)) + r")$") if motives else re.compile(r"(?!)")
         )
-        self._answer = re.compile(r"^i will (?P<act>[^.?!]+?) \.?$")
+        self._answer = re.compile(
+            rf"^(?:{re.escape(normalise(words['agent']['action']))} )?i will (?P<act>[^.?!]+?) \.?$"
+        )
         deciding = "|".join(words["deciding"])
         names = "|".join(map(str.lower, [*words["names"], words["assistant"]]))
         self._told = re.compile(

@@ -46,11 +46,12 @@ class Shares(BaseModel):
     """How much of the text each sort of document makes up (shares of documents; they are normalised)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    story: float = 0.13
+    story: float = 0.12
     news: float = 0.04
     portrait: float = 0.20
-    moral_chat: float = 0.25
-    interview: float = 0.24
+    moral_chat: float = 0.22
+    agent_chat: float = 0.05
+    interview: float = 0.23
     neutral_chat: float = 0.04
     number_chat: float = 0.05
     code_chat: float = 0.02
