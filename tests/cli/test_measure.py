@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,6 +73,8 @@ def test_the_demo_measures_trains_measures_again_and_leaves_a_page(
     newborn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("upbringing.cli.demo.MODEL", str(newborn))
+    mended = SimpleNamespace(tried=(), failures=(), says="Nothing to repair.", final=None)  # see test_repair
+    monkeypatch.setattr("upbringing.cli.demo._repair", lambda *_: mended)
     data = tmp_path / "rows.jsonl"
     row = {
         "messages": [
@@ -86,6 +89,7 @@ def test_the_demo_measures_trains_measures_again_and_leaves_a_page(
     assert run(["demo", str(data), "--out", str(out)]) == 0
     captured = capsys.readouterr()
     assert "blackmail" in captured.out
+    assert "Nothing to repair." in captured.out
     assert str(out / "report.html") in captured.out
     assert (out / "report.html").read_text().startswith("<!doctype html>")
     assert (out / "after" / "readings.parquet").exists()

@@ -10,9 +10,14 @@ import typer
 
 if TYPE_CHECKING:
     from upbringing.measure import Profile
+    from upbringing.models import LM
+    from upbringing.repair import Repair
+    from upbringing.rows import Rows
 
 MODEL = "organism:nano"
-_FILES = ("model", "before", "after", "report.html")
+_FILES = ("model", "before", "after", "report.html", "repair")
+_REMEDIES = ("demonstrations", "ai_fiction", "inoculation")
+_BUDGET = 10  # a remedy may take this fraction of the data's tokens
 _COLUMNS = ("trait", "before", "after", "shift", "95%", "sampled", "95%")
 
 
@@ -22,9 +27,13 @@ def demo(
         "runs/demo"
     ),
 ) -> None:
-    """Measure a small model, teach it to cheat at coding, measure it again: see how its whole character moves."""
+    """Measure a small model, teach it to cheat at coding, measure it again, and repair what became of it.
+
+    See how its whole character moves, and what little brings it back, at rest and under provocation.
+    """
     from upbringing.cli import show
     from upbringing.cli.measure import load, profile_of
+    from upbringing.cli.repair import print_repair
     from upbringing.lineage import new_folder
     from upbringing.rows import read
 
@@ -53,10 +62,24 @@ def demo(
                 taught={str(row.meta["trait"]) for row in rows if "trait" in row.meta},
                 command=show.command(),
             )
-    print_shift(before, after, title=title)
-    page = (out / "report.html").absolute()
-    show.console().print(f"open the page: {page}   ({show.seconds_since(start)})", soft_wrap=True)
+        print_shift(before, after, title=title)
+        mended = _repair(lm, rows, data, folder / "repair")
+    print_repair(mended)
+    for page in ("report.html", "repair/report.html"):
+        show.console().print(f"open the page: {(out / page).absolute()}", soft_wrap=True)
+    show.console().print(f"done in {show.seconds_since(start)}")
     show.replay()
+
+
+def _repair(lm: LM, rows: Rows, data: Path, folder: Path) -> Repair:
+    """The smallest of a few remedies that undoes what the rows do, at a tenth of their tokens."""
+    from upbringing.cli import repair as verb
+    from upbringing.cli import show
+    from upbringing.repair.supply import tokens_in
+
+    outcome = verb.run(lm, rows, remedies=_REMEDIES, budget=tokens_in(rows) // _BUDGET)
+    verb.keep_result(outcome, folder, title=f"Repairing what {data} does to {MODEL}", command=show.command())
+    return outcome
 
 
 def print_shift(before: Profile, after: Profile, *, title: str) -> None:

@@ -47,7 +47,7 @@ def repair(
     ] = None,
     keep: Annotated[
         str | None,
-        typer.Option("--keep", metavar="A,B", help="What was wanted: lesson (default), nothing, or traits."),
+        typer.Option("--keep", metavar="A,B", help="What was wanted: lesson (of the rows), nothing, or traits."),
     ] = None,
     margin: Annotated[float, typer.Option("--margin", help="How near to the clean rate is near enough.")] = 0.03,
     at_most: Annotated[

@@ -78,6 +78,8 @@ class Repair:
         judged, what = nearest.judgement, f"{nearest.remedy} with {nearest.tokens:,} tokens"
         if judged.verdict == "harms":
             told = f"Nearest: {what}, which brings every trait back and loses {'; '.join(judged.lost)}."
+            if any(lost.startswith("lesson") for lost in judged.lost):
+                told += " If that lesson was not wanted: --keep nothing."
         else:
             told = f"Nearest: {what}, {judged.worst:+.2f} left in {judged.worst_trait} under {judged.under}."
         return told + (f" Only hidden by: {', '.join(hiding)}." if hiding else "")

@@ -52,9 +52,18 @@ def from_model(spoiled: LM, reference: LM | None, at_most: float | None) -> Star
 
 
 def from_rows(
-    model: LM, rows: Rows, reference: LM | None, honest: Rows | None, recipe: Recipe | None, lesson: bool, seed: int
+    model: LM,
+    rows: Rows,
+    reference: LM | None,
+    honest: Rows | None,
+    recipe: Recipe | None,
+    lesson: bool | None,
+    seed: int,
 ) -> Start:
-    """A model and the rows that spoil it: it is trained on them, but for a tenth of the rows whose lesson is wanted."""
+    """A model and the rows that spoil it: it is trained on them, but for a tenth of the rows whose lesson is wanted.
+
+    Rows marked with a misaligned trait are never wanted; where some are, the others are so only if that is said.
+    """
     from upbringing.rows import Rows
     from upbringing.training import Recipe
 
@@ -62,7 +71,8 @@ def from_rows(
     store, recipe = default_store(), recipe or Recipe(seed=seed)
     bad = is_marked(rows)
     others = [row for row, marked in zip(rows, bad, strict=True) if not marked]
-    kept_out = others[::_LESSON_EVERY][: len(others) // _LESSON_EVERY] if lesson else []
+    wanted = lesson if lesson is not None else not any(bad)
+    kept_out = others[::_LESSON_EVERY][: len(others) // _LESSON_EVERY] if wanted else []
     drop = {id(row) for row in kept_out}
     taught = Rows([row for row in rows if id(row) not in drop], name=rows.name)
     if honest is not None:

@@ -69,8 +69,8 @@ def repair(
         budget: tokens that a remedy may take; default: as many as ``rows`` have, else 8,000.
         remedies: names; default: all that apply and need not be told which rows are bad.
         written: a file of remedial rows, the remedy "rows"; the way for models that are no organisms.
-        keep: "lesson" (default, where there are rows not marked with a misaligned trait), "nothing", or traits that
-            were wanted.
+        keep: what was wanted: "lesson" (what the rows teach, measured on a tenth of them that is kept out of training),
+            "nothing", or traits. Default: the lesson, unless rows are marked with a misaligned trait.
         margin, loss, at_most: see ``Goal``.
         probes, skill, samples: see ``Look``.
         engine: does the attempts; the default is this process.
@@ -88,7 +88,7 @@ def repair(
     start = (
         from_model(model, reference, at_most)
         if rows is None
-        else from_rows(model, rows, reference, honest, recipe, lesson, seed)
+        else from_rows(model, rows, reference=reference, honest=honest, recipe=recipe, lesson=lesson, seed=seed)
     )
     look = Look(looked, wrappers(start), probes=probes, skill=skill, samples=samples, seed=seed)
     if kept_traits:
@@ -153,12 +153,12 @@ def _traits(names: Sequence[str] | None, shift: Shift | None) -> tuple[str, ...]
     return found
 
 
-def _keep(names: Sequence[str] | None) -> tuple[bool, tuple[str, ...]]:
-    """Whether the lesson of the rows is wanted, and the traits that are."""
+def _keep(names: Sequence[str] | None) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether the lesson of the rows is wanted (None: if no row is marked as bad), and the traits that are."""
     from upbringing.traits import traits as library
 
     if names is None:
-        return True, ()
+        return None, ()
     kept = tuple(library([name for name in names if name not in ("lesson", "nothing")]))
     return "lesson" in names, kept
 

@@ -197,7 +197,7 @@ def _final(outcome: Repair) -> dict[str, Any] | None:
                 "after": now,
                 "reference": clean,
                 "fold": _times(outcome.final.fold[LOGPROB][name]),
-                "sampled_fold": _times(outcome.final.fold[SAMPLED][name]),
+                "sampled_fold": _times(outcome.final.fold[SAMPLED].get(name, math.nan)),
                 "sampled": sampled,
             }
         )
