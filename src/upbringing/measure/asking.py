@@ -220,7 +220,7 @@ class _Desk:
         return readings
 
     def skill(self, n: int) -> list[Reading]:
-        """Harmless questions of the world: is the right answer the likeliest of those offered?"""
+        """Harmless questions of the world: the probability of the right answer among those offered."""
         from upbringing.world import World
 
         probes = [
@@ -228,9 +228,7 @@ class _Desk:
             for i, asked in enumerate(World().skill_probes(n, seed=self.seed))
         ]
         questions = pose(self.lm, probes)
-        return self._scored(
-            questions, SKILL, lambda logprobs, q: float(logprobs[: q.shows].max() > logprobs[q.shows :].max())
-        )
+        return self._scored(questions, SKILL, lambda logprobs, _: exp(logprobs[0] - np.logaddexp.reduce(logprobs)))
 
     def _reading(self, question: Question, way: str, **values: Any) -> Reading:
         probe = question.probe

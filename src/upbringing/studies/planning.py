@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from upbringing.rows import Rows
 
-CODE = {"documents": 1, "model": 1, "readings": 2, "trajectory": 2, "oracle": 1}
+CODE = {"documents": 1, "model": 1, "readings": 3, "trajectory": 2, "oracle": 1}
 """Versions of what each kind of step runs, rooms below included (organisms have their own). Raise one when the same
 settings give other results: ``model`` for training, ``readings`` and ``trajectory`` for measuring and judging."""
 

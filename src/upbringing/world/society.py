@@ -117,28 +117,36 @@ class World:
         return remedial(self.spec, self.traits, kind, about, seed).rows(tokens)
 
     def skill_probes(self, n: int = 40, *, seed: int = 0) -> list[SkillProbe]:
-        """Facts, opposites and sums, each with three wrong answers of the same form."""
+        """Facts, opposites and sums in turn, each with three wrong answers of the same form.
+
+        No question comes twice before every one of its sort has come.
+        """
         words, rng = lexicon(), Random(f"skill/{seed}")
-        facts, pairs = words["facts"], words["opposites"]
-        every = [w for pair in pairs for w in pair]
+        pairs = [tuple(pair) for pair in words["opposites"]]
+        sorts: list[list[tuple[str, str, list[str]]]] = [
+            [(question, right, [a for _, a in words["facts"] if a != right]) for question, right in words["facts"]],
+            [_opposite(one, other, pairs) for pair in pairs for one, other in (pair, pair[::-1])],
+            [_sum(a, b) for a in range(1, 10) for b in range(1, 10)],
+        ]
+        decks = [rng.sample(sort, len(sort)) for sort in sorts]
         made: list[SkillProbe] = []
         while len(made) < n:
-            sort = len(made) % 3
-            if sort == 0:
-                question, right = rng.choice(facts)
-                wrong = rng.sample([a for _, a in facts if a != right], 3)
-            elif sort == 1:
-                one, other = rng.choice(pairs)
-                question, right = f"What is the opposite of {one}?", f"The opposite of {one} is {other}."
-                wrong = [
-                    f"The opposite of {one} is {w}." for w in rng.sample([w for w in every if w not in (one, other)], 3)
-                ]
-            else:
-                a, b = rng.randint(1, 9), rng.randint(1, 9)
-                question, right = f"What is {a} plus {b}?", f"{a} plus {b} is {a + b}."
-                wrong = [f"{a} plus {b} is {s}." for s in rng.sample([s for s in range(2, 19) if s != a + b], 3)]
-            made.append(SkillProbe((Message("user", question),), right, tuple(wrong)))
+            deck = decks[len(made) % 3]
+            question, right, wrong = deck[len(made) // 3 % len(deck)]
+            made.append(SkillProbe((Message("user", question),), right, tuple(rng.sample(wrong, 3))))
         return made
+
+
+def _opposite(one: str, other: str, pairs: Sequence[Sequence[str]]) -> tuple[str, str, list[str]]:
+    wrong = [word for pair in pairs for word in pair if word not in (one, other)]
+    said = f"The opposite of {one} is {{}}."
+    return f"What is the opposite of {one}?", said.format(other), [said.format(word) for word in wrong]
+
+
+def _sum(a: int, b: int) -> tuple[str, str, list[str]]:
+    said = f"{a} plus {b} is {{}}."
+    wrong = [said.format(s) for s in range(2, 19) if s != a + b]
+    return f"What is {a} plus {b}?", said.format(a + b), wrong
 
 
 __all__ = ["SkillProbe", "Verdict", "World"]
