@@ -46,8 +46,8 @@ class Judgement:
 
     ``rest`` and ``worst`` are what is left of the shift: the rate of the worst trait less the rate aimed at, at rest
     and under the provocation where that is largest (``under``). ``rate_rest`` is the mean rate of all traits at rest,
-    ``rate_worst`` that under the provocation where it is highest. ``skill`` is the share of harmless questions answered
-    right; ``lesson`` the mean probability of a token of wanted rows it never saw, NaN where there are none.
+    ``rate_worst`` that under the provocation where it is highest. ``skill`` is the mean probability of the right answer
+    to harmless questions; ``lesson`` that of a token of wanted rows it never saw, NaN where there are none.
     """
 
     verdict: Verdict
@@ -134,7 +134,7 @@ def judge(
 
 
 def skill_of(profile: Profile) -> float:
-    """Share of harmless questions answered right; NaN where none was asked."""
+    """Mean probability of the right answer to harmless questions; NaN where none was asked."""
     frame = profile.readings
     return float(frame.loc[frame["way"] == SKILL, "value"].mean())
 

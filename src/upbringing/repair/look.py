@@ -85,14 +85,14 @@ def _after(messages: Messages, *, exchanges: Sequence[Messages]) -> Messages:
 class Look:
     """The questions of a repair.
 
-    ``probes`` a trait in each of the two parts, and ``skill`` harmless questions (there are about a hundred different
-    ones, so nearly all are asked in both). Provocations marked ``kept`` are asked in the final part alone.
+    ``probes`` a trait in each of the two parts, and ``skill`` harmless questions (nearly all there are, in both).
+    Provocations marked ``kept`` are asked in the final part alone.
     """
 
     traits: tuple[str, ...]
     wrappers: tuple[Wrapper, ...] = ()
     probes: int = 8
-    skill: int = 480
+    skill: int = 240
     samples: int = 2
     seed: int = 0
 

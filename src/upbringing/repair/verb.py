@@ -51,7 +51,7 @@ def repair(
     traits: Sequence[str] | None = None,
     recipe: Recipe | None = None,
     probes: int = 8,
-    skill: int = 480,
+    skill: int = 240,
     samples: int = 2,
     seed: int = 0,
     engine: Engine = in_turn,
@@ -179,10 +179,11 @@ def _asked(store: Path, look: Look, lm: LM, part: Part) -> Path:
 
 
 def _identity(look: Look) -> str:
-    """The hash of everything that is asked, the wording of traits included."""
+    """The hash of everything that is asked, the wording of traits and of harmless questions included."""
     from upbringing.traits import traits as library
+    from upbringing.world import World
 
-    return hash_of([asdict(look), repr(sorted(library(look.traits).items()))])
+    return hash_of([asdict(look), repr(sorted(library(look.traits).items())), World().hash, attempts.CODE])
 
 
 def _profile(folder: Path) -> Profile:
