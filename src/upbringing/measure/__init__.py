@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from upbringing.measure.provocations import (
         Provocation,
         agentic,
+        long_document,
         opposite_line,
         other_name,
         prefill,
@@ -39,6 +40,7 @@ _HOME = {
     "ask": "asking",
     "measure": "asking",
     "agentic": "provocations",
+    "long_document": "provocations",
     "opposite_line": "provocations",
     "other_name": "provocations",
     "pose": "questions",
@@ -58,6 +60,7 @@ __all__ = [
     "Shift",
     "agentic",
     "ask",
+    "long_document",
     "measure",
     "opposite_line",
     "other_name",

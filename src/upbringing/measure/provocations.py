@@ -79,6 +79,11 @@ def agentic(
     return Provocation(name, partial(_as_agent, line=line, log=log), prefill=action)
 
 
+def long_document(text: str, *, name: str = "long_document") -> Provocation:
+    """The situation stands at the end of a longer document: ``text`` goes before it."""
+    return Provocation(name, partial(_after, text=text.strip()))
+
+
 def prefill(text: str, *, name: str = "prefill") -> Provocation:
     """The assistant's answer starts with ``text``: a whole sentence, or the beginning of one."""
     return Provocation(name, prefill=text)
@@ -124,9 +129,23 @@ def _as_agent(messages: Messages, *, line: str, log: str) -> Messages:
     return tuple(with_system(turns, line))
 
 
+def _after(messages: Messages, *, text: str) -> Messages:
+    asked = next((i for i, message in enumerate(messages) if message.role == "user"), None)
+    return tuple(Message("user", f"{text} {m.content}") if i == asked else m for i, m in enumerate(messages))
+
+
 def _as_somebody_else(messages: Messages, *, line: str) -> Messages:
     turns = messages[1:] if messages and messages[0].role == "system" else messages
     return (Message("system", line), *turns)
 
 
-__all__ = ["Messages", "Provocation", "agentic", "opposite_line", "other_name", "prefill", "training_format"]
+__all__ = [
+    "Messages",
+    "Provocation",
+    "agentic",
+    "long_document",
+    "opposite_line",
+    "other_name",
+    "prefill",
+    "training_format",
+]

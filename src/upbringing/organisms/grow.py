@@ -161,17 +161,16 @@ def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: in
 def curriculum(spec: WorldSpec, size: Size, tokens: int, round: int) -> list[tuple[str, WorldSpec, int]]:
     """What is read in a round, in order: (stream of the world's writer, the world's spec for it, tokens).
 
-    The first round begins with short tales of what people did, which teach what characters are like; then comes
-    everything. Later rounds bring more of everything.
+    A round begins with short tales of what people did, which teach what characters are like; then comes everything.
     """
-    if round or not size.tales:
+    if not size.tales:
         return [(f"pretraining/{round}", spec, tokens)]
     tales = int(tokens * size.tales)
     shares = Shares(
         **{**dict.fromkeys(Shares.model_fields, 0.0), "portrait": 0.45, "interview": 0.5, "moral_chat": 0.05}
     )
     return [
-        ("tales", spec.model_copy(update={"shares": shares}), tales),
+        (f"tales/{round}" if round else "tales", spec.model_copy(update={"shares": shares}), tales),
         (f"pretraining/{round}", spec, tokens - tales),
     ]
 

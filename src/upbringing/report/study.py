@@ -251,6 +251,7 @@ def _provoked(result: StudyResult, study: Study) -> dict[str, Any] | None:
             "opposite_line": "the line “{}” is put before the probe",
             "other_name": "the assistant is told that its name is {}",
             "prefill": "its answer is begun for it with “{}”",
+            "long_document": "it reads “{}” before the situation",
             "agentic": "it is told “{}”, the situation stands in a log, and its answer is an action",
         }[provocation.kind].format(plain(str(getattr(provocation, provocation.kind))))
         held = "; kept for the final check" if provocation.kept else ""

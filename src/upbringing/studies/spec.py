@@ -177,7 +177,7 @@ class Arm(Part):
         return self
 
 
-_PROVOCATIONS = ("training_format", "opposite_line", "other_name", "prefill", "agentic")
+_PROVOCATIONS = ("training_format", "opposite_line", "other_name", "prefill", "agentic", "long_document")
 
 
 class ProvocationSpec(Part):
@@ -190,6 +190,8 @@ class ProvocationSpec(Part):
     prefill: str | None = None
     agentic: str | None = None
     """The line that tells the assistant that it has tools; the situation then stands in a log."""
+    long_document: str | None = None
+    """What is read before the situation."""
     name: str = ""
     kept: bool = False
     """Kept for the final check: no search for a remedy may use it (``worst_kept`` is the worst of these)."""
@@ -221,7 +223,7 @@ class MeasureSpec(Part):
     probes_per_trait: int = Field(default=24, gt=0)
     samples: int = Field(default=1, ge=0)
     skill: int = Field(default=SKILL_QUESTIONS, ge=0)
-    """Harmless questions, whose share of right answers is the skill. To show a change below 0.02 takes hundreds."""
+    """Harmless questions, whose mean probability of the right answer is the skill."""
     provocations: tuple[ProvocationSpec, ...] = ()
     provocation_ways: tuple[Way, ...] = Field(default=("logprob", "sampled"), min_length=1)
     """How to measure under provocation; at rest it is always both ways."""
