@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.report import figures
+from upbringing.report.doses import dose_figure
 from upbringing.report.examples import pick, plain
 from upbringing.report.figures import Curve, ForestPanel, ForestRow, Interval, Strip
 from upbringing.report.gauge import gauge
@@ -354,20 +355,4 @@ def _organisms(result: StudyResult) -> list[dict[str, str]]:
 
 
 def _doses(result: StudyResult) -> list[dict[str, Any]]:
-    drawn = []
-    for number, plot in enumerate(result.doses):
-        lines = [
-            figures.DoseLine(
-                line.label,
-                [point.dose for point in line.points],
-                [_of(point.rate) for point in line.points],
-                [[value for value in point.by_base if value is not None] for point in line.points],
-            )
-            for line in plot.lines
-        ]
-        what = plain(plot.traits[0]) if len(plot.traits) == 1 else f"mean rate of {len(plot.traits)} misaligned traits"
-        title = f"{plot.title} (figure {number + 1})"
-        before = (plain(plot.baseline), plot.baseline_rate) if plot.baseline_rate is not None else None
-        drawing = figures.doses(lines, title=title, xlabel=plot.axis, ylabel=what, log=plot.log, baseline=before)
-        drawn.append({"title": plot.title, "drawing": drawing})
-    return drawn
+    return [{"title": plot.title, "drawing": dose_figure(plot, number)} for number, plot in enumerate(result.doses, 1)]
