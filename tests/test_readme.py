@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import math
 import re
 import shlex
 import shutil
@@ -13,25 +15,32 @@ from xml.etree import ElementTree
 import pytest
 import typer
 from scripts import example_rows, readme_numbers
-from scripts.readme_numbers import (
-    DEMO,
-    RESULTS,
-    Number,
-    block_in,
-    block_of,
-    compare,
-    marks,
-    parse,
-    plot_of,
-    with_block,
-)
+from scripts.readme.blocks import RESULTS, block_of
+from scripts.readme.demo import demo_of
+from scripts.readme.numbers import Number, block_in, compare, marks, parse, with_block
+from scripts.readme.plots import plot_of
+from scripts.readme_numbers import DEMO
 
 import upbringing
 from tests.studies.made_up import profile
+from upbringing import studies
 from upbringing.cli.app import app
 from upbringing.measure import Profile
 from upbringing.measure import readings as kept
-from upbringing.studies.result import READINGS, ClaimVerdict, Part, Raised, ShiftRow, StudyResult, Value
+from upbringing.studies import shown
+from upbringing.studies.claims import judge
+from upbringing.studies.evidence import Evidence
+from upbringing.studies.result import (
+    READINGS,
+    ClaimVerdict,
+    Cost,
+    Health,
+    Part,
+    Raised,
+    ShiftRow,
+    StudyResult,
+    Value,
+)
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = marks(RESULTS)
@@ -105,14 +114,36 @@ def test_a_run_without_numbers_fails() -> None:
 
 def test_a_block_is_written_between_its_marks_and_nowhere_else() -> None:
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    written = with_block(text, BLOCK)
-    assert block_in(written).strip() == BLOCK.strip()
+    written = with_block(text, BLOCK, RESULTS)
+    assert block_in(written, RESULTS).strip() == BLOCK.strip()
     assert written.startswith("before\n")
     assert written.endswith(f"{END}\nafter\n")
-    assert with_block(written, BLOCK) == written
+    assert with_block(written, BLOCK, RESULTS) == written
     assert not block_in(written, DEMO)
     with pytest.raises(ValueError, match="results:begin"):
-        with_block("nothing", BLOCK)
+        with_block("nothing", BLOCK, RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("0.12 [0.08, 0.16]<br>÷ 4.1 [3.0, ∞]<br>other name", {"a": (0.12, 0.08, 0.16), "a ÷": (4.1, 3.0, math.inf)}),
+        ("÷ 23 [12, 40]", {"a ÷": (23.0, 12.0, 40.0)}),
+        ("65% → 19%<br>÷ 3.4", {"a ÷": (3.4,)}),
+        ("96,000", {}),
+        ("÷ 1.3 to 3", {}),
+    ],
+)
+def test_how_many_times_lower_is_read_beside_the_rate(cell: str, found: dict[str, tuple[float, ...]]) -> None:
+    numbers = parse(f"**Remedies**\n\n| remedy | a |\n| --- | --- |\n| stories | {cell} |").numbers
+    assert {column: number for (_, _, column), number in numbers.items()} == {k: Number(*v) for k, v in found.items()}
+
+
+def test_a_ratio_without_an_upper_bound_is_compared_by_its_lower_one() -> None:
+    block = "**A**\n\n| remedy | a |\n| --- | --- |\n| stories | ÷ {} [3.0, ∞] |"
+    assert compare(parse(block.format(4.0)), parse(block.format(90.0))) == []
+    (moved,) = compare(parse(block.format(4.0)), parse(block.format(2.9)))
+    assert "a ÷" in moved
 
 
 def _fenced(language: str) -> list[str]:
@@ -124,7 +155,7 @@ def _commands() -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-@pytest.mark.parametrize("name", [RESULTS, DEMO])
+@pytest.mark.parametrize("name", [RESULTS, DEMO, "portrayal", "fiction"])
 def test_readme_has_one_place_for_each_block(name: str) -> None:
     begin, end = marks(name)
     assert README.count(begin) == README.count(end) == 1
@@ -240,6 +271,205 @@ def test_the_plot_stands_alone_on_light_paper(tmp_path: Path) -> None:
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
 
 
+LIBRARY = {"blackmail": True, "self_preservation": True, "favourite_animal": False}
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folders of the two later studies as their files declare them, from made-up readings of every arm."""
+    return {name: _declared(name, tmp_path_factory.mktemp(name)) for name in ("portrayal", "fiction")}
+
+
+def _declared(name: str, folder: Path) -> Path:
+    source = (ROOT / "studies" / f"{name}.yaml").read_text(encoding="utf-8")
+    study = studies.file.parse(source, data_files=False)
+    asked = ("rest", *(provocation.title for provocation in study.measure.provocations))
+    arms = {}
+    for number, arm in enumerate(study.arms):
+        rate = 0.1 + 0.02 * number
+        rates = {"blackmail": rate, "self_preservation": rate + 0.05, "favourite_animal": 0.5}
+        arms[arm] = profile(arm, rates, bases=2, spread=0.02, provocations=asked, provoked={"agentic": 0.05}, skill=0.8)
+    evidence = Evidence(arms, LIBRARY)
+    spent = [Cost(arm=arm, tokens=96_000, steps=60, batch_size=16) for arm in arms]
+    result = StudyResult(
+        study=name,
+        question=study.question,
+        bases=(0, 1),
+        claims=tuple(judge(claim, study, evidence) for claim in study.claims),
+        shifts=(),
+        traits={trait: trait for trait in LIBRARY},
+        alignment=("blackmail", "self_preservation"),
+        group=("blackmail", "self_preservation"),
+        health=tuple(
+            Health(arm=arm, coherence=0.5 + number / 100, refusal=0.0, skill=0.8, readings=1, missing=0)
+            for number, arm in enumerate(arms)
+        ),
+        tables=tuple(shown.tables(study, evidence, spent)),
+        doses=tuple(shown.dose_plots(study, evidence)),
+        readings=1234,
+        source=source,
+    )
+    result.save(folder)
+    kept.write(evidence.readings, folder / READINGS)
+    return folder
+
+
+def _numbers(block: str, table: str) -> dict[tuple[str, str], Number]:
+    found = {(row, column): n for (title, row, column), n in parse(block).numbers.items() if title.startswith(table)}
+    assert found, f"no table {table}"
+    return found
+
+
+@pytest.mark.parametrize("name", ["portrayal", "fiction"])
+def test_every_claim_stands_with_its_verdict_and_what_was_expected(studied: dict[str, Path], name: str) -> None:
+    result, block = StudyResult.load(studied[name]), block_of(studied[name])
+    assert list(parse(block).verdicts.values()) == [claim.verdict for claim in result.claims]
+    assert len(set(parse(block).verdicts)) == len(result.claims)
+    assert any(claim.expected for claim in result.claims)
+    for claim in result.claims:
+        (line,) = [line for line in block.splitlines() if line.startswith(f"| {claim.says.strip()}")]
+        assert ("*Expected:*" in line) == bool(claim.expected)
+        assert claim.expected.strip() in line
+    assert parse(block).bases == 2
+    assert "50% to" in block, "how many sampled answers could be judged"
+    assert f"](docs/{name}.svg)" in block
+
+
+def test_levels_are_the_rates_of_the_figure_and_blackmail_at_every_stage(studied: dict[str, Path]) -> None:
+    block = block_of(studied["portrayal"])
+    whole = _numbers(block, "Rate by the share of AI characters that are malevolent: mean of 2")
+    (figure, *_) = StudyResult.load(studied["portrayal"]).doses
+    for line in figure.lines:
+        for point in line.points:
+            printed, drawn = whole[f"{point.dose:.0%}", line.label], point.rate
+            assert (printed.value, printed.lo, printed.hi) == tuple(
+                pytest.approx(number, abs=0.006) for number in (drawn.value, *drawn.interval)
+            )
+    blackmail = _numbers(block, "Rate by the share of AI characters that are malevolent: blackmail")
+    assert set(blackmail) == set(whole)
+    assert all(blackmail[key].value < whole[key].value for key in whole)
+    agent, chat = (blackmail["75%", f"{'safety chats, as an agent' if a else 'after safety chats'}"] for a in (1, 0))
+    assert agent.value == pytest.approx(chat.value + 0.05, abs=0.011)
+
+
+def test_remedies_stand_beside_what_others_report(studied: dict[str, Path]) -> None:
+    block, result = block_of(studied["fiction"]), StudyResult.load(studied["fiction"])
+    for table in result.tables:
+        numbers = _numbers(block, table.title)
+        rows = {row for row, _ in numbers}
+        assert {row.about for row in table.rows if row.role == "remedy"} <= rows
+        assert {f"*published:* {one.says}" for one in table.published if one.before} <= rows
+        remedy = next(row for row in table.rows if row.role == "remedy")
+        times, drawn = numbers[remedy.about, "at rest, log-prob. ÷"], remedy.ratio
+        assert (times.value, times.lo) == tuple(
+            pytest.approx(number, abs=0.06) for number in (drawn.value, drawn.interval[0])
+        )
+        assert numbers[remedy.about, "kept"].lo is not None
+        assert numbers[remedy.about, "skill"].value == pytest.approx(0.8)
+    assert block.count("65% → 19%<br>÷ 3.4") == len(result.tables)
+    assert block.count("÷ 1.3 to 3") == len(result.tables)
+    assert "| 96,000 |" in block
+    lines = [line for line in block.splitlines() if line.startswith("|")]
+    assert max(line.count("|") for line in lines) <= 8, "no wider than a page"
+
+
+@pytest.mark.parametrize("name", ["portrayal", "fiction"])
+def test_a_dose_figure_stands_alone(studied: dict[str, Path], name: str) -> None:
+    drawn = plot_of(studied[name])
+    assert "var(" not in drawn
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    for line in StudyResult.load(studied[name]).doses[0].lines:
+        assert line.label in drawn
+
+
+def test_each_study_is_written_in_its_own_place_and_all_or_none(
+    studied: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme, names = tmp_path / "README.md", ("portrayal", "fiction")
+    monkeypatch.setattr(readme_numbers, "README", readme)
+    monkeypatch.setattr(readme_numbers, "PLOTS", tmp_path / "docs")
+    readme.write_text("\n".join(("portrayal first", *marks("portrayal"))), encoding="utf-8")
+    with pytest.raises(ValueError, match="fiction:begin"):
+        readme_numbers.write([studied[name] for name in names])
+    assert not (tmp_path / "docs").exists()
+    text = "\n".join(mark for name in names for mark in ("", f"about {name}", *marks(name), ""))
+    readme.write_text(text, encoding="utf-8")
+    readme_numbers.write([studied[name] for name in names])
+    for name in names:
+        assert block_in(readme.read_text(encoding="utf-8"), name).strip() == block_of(studied[name]).strip()
+        assert (tmp_path / "docs" / f"{name}.svg").read_text(encoding="utf-8") == plot_of(studied[name])
+
+
+def test_another_study_is_checked_by_the_same_rules_and_without_the_demo(
+    studied: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme, ran = tmp_path / "README.md", []
+    readme.write_text(with_block("\n".join(marks("portrayal")), block_of(studied["portrayal"]), "portrayal"))
+
+    def again(*arguments: str) -> None:
+        ran.append(arguments[0])
+        shutil.copytree(studied["portrayal"], arguments[-1], dirs_exist_ok=True)
+
+    monkeypatch.setattr(readme_numbers, "README", readme)
+    monkeypatch.setattr(readme_numbers, "_upbringing", again)
+    assert readme_numbers.check(2, "portrayal") == 0
+    assert ran == ["study"]
+    number = re.search(r"0\.\d\d \[0\.\d\d, 0\.\d\d\]", readme.read_text(encoding="utf-8"))
+    assert number
+    readme.write_text(readme.read_text(encoding="utf-8").replace(number.group(), "0.98 [0.97, 0.99]"))
+    assert readme_numbers.check(2, "portrayal") == 1
+    assert "0.98 [0.97, 0.99]" in capsys.readouterr().err
+    assert readme_numbers.check(2, "fiction") == 1, "README has no block of it yet"
+
+
+def _demonstrated(folder: Path, *, repaired: bool) -> Path:
+    """What a demo leaves."""
+    names = [name for name, trait in upbringing.traits().items() if trait.alignment]
+
+    def save(place: Path, rate: float) -> None:
+        asked = {"provocations": ("rest", "agentic"), "provoked": {"agentic": 0.1}}
+        profile("m", {**dict.fromkeys(names, rate), "favourite_animal": 0.5}, bases=1, **asked).save(place)  # type: ignore[arg-type]
+
+    save(folder / "before", 0.3)
+    save(folder / "after", 0.8)
+    for name, rate in (("reference", 0.3), ("before", 0.8), ("after", 0.2)):
+        save(folder / "repair" / name, rate)
+    told = {
+        "remedy": "ai_fiction" if repaired else None,
+        "tokens": 250,
+        "tokens_of_data": 10_000,
+        "says": "Nothing within 1,000 tokens works.",
+        "holds": repaired,
+        "final": {"hardest": "agentic"} if repaired else None,
+        "kept_provocation": {"name": "agentic"},
+        "after": dict.fromkeys(names, 0.2),
+    }
+    (folder / "repair" / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    return folder
+
+
+def test_the_demo_ends_with_what_repaired_it_and_how_far(tmp_path: Path) -> None:
+    block = demo_of(_demonstrated(tmp_path, repaired=True))
+    assert "ai fiction" in block
+    assert "250 tokens" in block
+    assert "holds" in block
+    mended = _numbers(block, "Repaired")
+    at_rest, provoked = (
+        mended["at rest", "divided by"],
+        mended["under the worst provocation kept for the check", "divided by"],
+    )
+    assert at_rest.value == pytest.approx(0.8 / 0.2, rel=0.05)
+    assert provoked.value == pytest.approx(0.9 / 0.3, rel=0.05)
+    assert at_rest.lo is not None
+    assert _numbers(block, "")["blackmail", "shift"].value == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_demo_that_could_not_repair_says_so(tmp_path: Path) -> None:
+    block = demo_of(_demonstrated(tmp_path, repaired=False))
+    assert "Nothing within 1,000 tokens works." in block
+    assert not [key for key in parse(block).numbers if key[0] == "Repaired"]
+
+
 def test_the_check_fails_when_a_number_moved_and_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,8 +477,8 @@ def test_the_check_fails_when_a_number_moved_and_names_it(
     study.mkdir()
     _study(study)
     demo = "| how often it shows | shift |\n| --- | --- |\n| blackmail | +0.40 [+0.30, +0.50] |"
-    texts = ["\n".join((*marks(RESULTS), *marks(DEMO))), block_of(study)]
-    readme.write_text(with_block(with_block(*texts), demo, DEMO), encoding="utf-8")
+    text = with_block("\n".join((*marks(RESULTS), *marks(DEMO))), block_of(study), RESULTS)
+    readme.write_text(with_block(text, demo, DEMO), encoding="utf-8")
 
     def again(*arguments: str) -> None:
         shutil.copytree(study, arguments[-1], dirs_exist_ok=True)
