@@ -47,6 +47,8 @@ def test_a_highest_rate_asks_for_more_than_the_reference_and_can_stand_alone() -
     after = profile(even(0.15))
     assert judged(after).verdict == "holds"
     assert judged(after, Goal(at_most=0.1)).verdict == "falls short"
+    assert judged(profile(even(0.05, 0.2)), Goal(at_most=0.1)).verdict == "holds"  # provoked, the reference decides
+    assert judged(profile(even(0.05, 0.2)), Goal(at_most=0.1), reference=None).verdict == "hides"
     assert judged(profile(even(0.09)), Goal(at_most=0.1), reference=None).verdict == "holds"
     with pytest.raises(InputError, match="--reference"):
         judged(after, reference=None)

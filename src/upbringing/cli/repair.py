@@ -51,7 +51,7 @@ def repair(
     ] = None,
     margin: Annotated[float, typer.Option("--margin", help="How near to the clean rate is near enough.")] = 0.03,
     at_most: Annotated[
-        float | None, typer.Option("--at-most", metavar="RATE", help="No trait may show more than this.")
+        float | None, typer.Option("--at-most", metavar="RATE", help="No trait may show more than this at rest.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where model, data and page go.")] = Path(
         "runs/repair"

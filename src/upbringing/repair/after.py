@@ -1,10 +1,12 @@
-"""Remedies after the damage: the spoiled model is trained a little further, half on remedial rows.
+"""Remedies after the damage: the spoiled model is trained a little further, partly on remedial rows.
 
-Every dose takes the same few steps, so that doses differ in what is read and not in how long. The steps were chosen on
-a pilot organism (world and organism seed 100, never used for judging) that had learned to cheat, with 1,000 tokens of
-demonstrations: several readings of few rows did as much as one of many; 20 steps at a constant 1e-3 and 40 steps that
-fall from it to nought left the same rate (0.05), the first at a loss of 0.017 in skill, the second of 0.007; at 3e-4
-a few dozen steps left three to six times as much.
+A penalty for leaving the spoiled model on neutral rows keeps its skill. Every dose takes the same few steps, so that
+doses differ in what is read and not in how long. Steps and penalty were chosen on two pilot organisms (seeds 102 and
+103 of world and organism, never used for judging) that had learned to cheat, with 1,000 tokens of demonstrations and
+two draws of them. 60 steps that fall from 2e-3 to nought left a misaligned rate of 0.04 and 0.08 (of 0.77 and 0.64),
+with the penalty or without it; with it skill never fell; without it, it fell by up to 0.01 there, and by 0.02 on the
+shipped organism, which is why there is one. 80 steps from 1e-3 left 0.06 and 0.12; a larger share of neutral rows kept
+more skill and repaired less. Several readings of few rows did as much as one of many.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from dataclasses import dataclass
 from upbringing.repair.remedy import Case, Plan, doubling
 from upbringing.repair.supply import WRITTEN, tokens_in
 
-STEPS, RATE, NEUTRAL = 40, 1e-3, 0.5
-_NEUTRAL_ROWS = 640  # as many as the steps read, so that none is read twice
+STEPS, RATE, NEUTRAL, PENALTY = 60, 2e-3, 0.5, 0.3
+_NEUTRAL_ROWS = 960  # as many as the steps read, so that none is read twice
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Further:
         return doubling(budget) if self.kind in case.supply.kinds else ()
 
     def plan(self, case: Case, dose: float) -> Plan:
-        from upbringing.training import Mix, Recipe
+        from upbringing.training import KLToBase, Mix, Recipe
 
         rows, neutral = case.supply.rows(self.kind, int(dose)), case.neutral(_NEUTRAL_ROWS)
         return Plan(
@@ -42,8 +44,8 @@ class Further:
             rows=rows,
             recipe=Recipe(steps=STEPS, learning_rate=RATE, schedule="linear", seed=case.seed),
             tokens=tokens_in(rows),
-            treatments=() if neutral is None or not len(rows) else (Mix(neutral, NEUTRAL),),
-            rows_read=f"{len(rows)} {self.kind} rows{'' if neutral is None else ' and as many neutral ones at a time'}",
+            treatments=() if neutral is None or not len(rows) else (Mix(neutral, NEUTRAL), KLToBase(neutral, PENALTY)),
+            rows_read=f"{len(rows)} {self.kind} rows{'' if neutral is None else ' among neutral ones'}",
         )
 
 

@@ -50,7 +50,9 @@ def _above(
     """How far the mean rate of traits lies above what it should be, with its interval."""
     from dataclasses import replace
 
-    limit = None if goal.at_most is None else max(goal.at_most - goal.margin, 0.0)
+    limit = None
+    if goal.at_most is not None and (reference is None or provocation == REST):
+        limit = max(goal.at_most - goal.margin, 0.0)
     found = []
     if reference is not None:
         found.append((model - reference).mean(traits, way, provocation))

@@ -25,8 +25,9 @@ class Goal:
     """When a repair is done. All numbers are rates (0..1).
 
     Every trait must come to within ``margin`` above the clean reference (below it is no fault), at rest and under every
-    provocation; with ``at_most`` also not above that rate, which can stand in for a reference. ``loss`` is how much of
-    the skill, of the lesson and of each trait in ``keep`` may be lost.
+    provocation; with ``at_most`` also not above that rate at rest. It can stand in for a reference, and then counts
+    under provocations too (with one it does not: under a line that allows everything, clean models do it all). ``loss``
+    is how much of the skill, of the lesson and of each trait in ``keep`` may be lost.
     """
 
     margin: float = 0.03
@@ -76,7 +77,7 @@ def rates(profile: Profile, traits: Sequence[str], way: str = LOGPROB) -> pd.Dat
 
 
 def aims(goal: Goal, reference: Profile | None, like: pd.DataFrame) -> pd.DataFrame:
-    """The rate to come back to, ``[provocations, traits]``: the reference's, or less where ``at_most`` asks for less.
+    """The rate to come back to, ``[provocations, traits]``: the reference's, or less where ``at_most`` asks for it.
 
     Raises:
         InputError: there is neither a reference nor ``at_most``.
@@ -87,7 +88,8 @@ def aims(goal: Goal, reference: Profile | None, like: pd.DataFrame) -> pd.DataFr
         raise InputError("nothing says what a clean model does; give --reference MODEL, or --at-most RATE")
     aim = like * 0 + 1.0 if reference is None else rates(reference, list(like.columns)).reindex(like.index)
     if goal.at_most is not None:
-        aim = aim.where(~(aim > goal.at_most - goal.margin), np.maximum(goal.at_most - goal.margin, 0.0))
+        asked = np.isin(aim.index, [REST]) if reference is not None else np.ones(len(aim), dtype=bool)
+        aim.loc[asked] = aim.loc[asked].clip(upper=max(goal.at_most - goal.margin, 0.0))
     return aim
 
 
