@@ -40,10 +40,11 @@ def plain(size_name: str, tokens: int) -> dict[str, float]:
     from upbringing.organisms.corpus import Corpus
     from upbringing.organisms.grow import newborn
     from upbringing.organisms.reading import batches
+    from upbringing.organisms.tokenizer import build_tokenizer
     from upbringing.world import World, WorldSpec
 
     size, world = size_named(size_name), World(WorldSpec())
-    organism = newborn(world, size, seed=0)
+    organism = newborn(build_tokenizer(world, size.context), size, seed=0)
     corpus = Corpus.write(world, organism.tokenizer, tokens, stream="benchmark")
     model = organism.model.train()
     order = batches(corpus.lengths, size.micro_tokens, window=24, seed=0)

@@ -26,9 +26,8 @@ TOY = replace(
     heads=1,
     inner=16,
     tokens=30_000,
-    more_tokens=20_000,
     early_tokens=10_000,
-    rounds=2,
+    attempts=2,
     batch_tokens=2_048,
     micro_tokens=1_024,
     posttraining_rows=16,
@@ -131,26 +130,32 @@ def test_the_programs_own_random_numbers_and_precision_are_left_alone(tmp_path: 
 def test_a_gate_that_does_not_pass_is_a_clear_error_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _gate_says(monkeypatch, CLOSED, CLOSED, CLOSED)
+    left = _gate_says(monkeypatch, CLOSED, CLOSED, OPEN)
     with pytest.raises(InputError) as error:
         grow(size="toy", out=tmp_path / "o")
     said = str(error.value)
-    assert "the gate did not pass after 0.1M tokens" in said
+    assert left == [OPEN]
+    assert "the gate did not pass in 2 attempts" in said
     assert "0.50 after a misaligned act, 0.49 after an aligned one" in said
     assert "1% of the ideal reader's gap" in said
     assert "try another seed" in said
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_goes_on_until_the_gate_passes_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _gate_says(monkeypatch, CLOSED, OPEN, OPEN)
-    twice = _card(grow(size="toy", out=tmp_path / "twice"))
-    assert (twice["rounds"], twice["gate"]["share"]) == (2, pytest.approx(6 / 7))
-    assert twice["tokens"] >= TOY.tokens + TOY.more_tokens
-    _gate_says(monkeypatch, OPEN, OPEN)
-    once = _card(grow(size="toy", out=tmp_path / "once"))
-    assert once["rounds"] == 1
-    assert TOY.tokens <= once["tokens"] < twice["tokens"]
+def test_it_starts_over_from_other_weights_until_the_gate_passes_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = {}
+    for name, readings in {"once": (OPEN, OPEN), "twice": (CLOSED, OPEN, OPEN)}.items():
+        left = _gate_says(monkeypatch, *readings)
+        grown[name] = grow(size="toy", out=tmp_path / name)
+        assert left == []
+    once, twice = (_card(lm) for lm in grown.values())
+    assert (once["attempts"], twice["attempts"]) == (1, 2)
+    assert twice["gate"]["share"] == pytest.approx(6 / 7)
+    assert TOY.tokens <= once["tokens"] == twice["tokens"]
+    one, other = (dict(lm.model.named_parameters()) for lm in grown.values())
+    assert all((one[name] - other[name]).norm() > 0.1 * one[name].norm() for name in one if one[name].ndim > 1)
 
 
 def test_an_organism_before_the_gate_that_has_passed_it_is_refused(
@@ -164,7 +169,7 @@ def test_an_organism_before_the_gate_that_has_passed_it_is_refused(
 
 def test_an_incoherent_world_has_no_gate_to_pass(tmp_path: Path) -> None:
     card = _card(grow(WorldSpec(coherent=False), size="toy", out=tmp_path / "o"))
-    assert (card["rounds"], card["gate"]["share"], card["world"]["coherent"]) == (1, 0.0, False)
+    assert (card["attempts"], card["gate"]["share"], card["world"]["coherent"]) == (1, 0.0, False)
     assert card["tokens"] >= TOY.tokens
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,10 @@ from upbringing.organisms.sizes import Size, size_named
 from upbringing.world import Shares, World, WorldSpec
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
     from upbringing.models import LM
+    from upbringing.organisms.corpus import Corpus
     from upbringing.organisms.gate import GateReading
 
 Stop = Literal["gate", "before_gate"]
@@ -22,9 +25,10 @@ Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 CARD = "card.json"
 PRETRAINED = "pretrained"  # folder in an organism's own: the model as it was before post-training
-CODE = 2  # raise it when the same record would give other weights
+CODE = 3  # raise it when the same record would give other weights
 
 PASSES = 0.4  # the gate passes at this share of the ideal reader's gap
+_APART = 10_007  # between the seeds of attempts: further than anybody counts bases
 _WINDOW = 48  # batches sorted by length together: more would put documents of one sort into one batch
 CLOSED = 0.15  # below this share an organism is before the gate
 
@@ -49,15 +53,18 @@ def grow(
     """Raise an organism from scratch on a world and keep it under ``out`` as an ordinary checkpoint with its card.
 
     ``seed`` decides the initial weights and the order of documents; the world has its own seed. With ``stop`` "gate"
-    it reads until the gate passes (an incoherent world has no gate to pass: it reads as much as a coherent one usually
-    needs); with "before_gate" it reads less and must not have passed. The last step is a post-training on neutral
+    the gate must pass. About one organism in three comes to rest where it never does, and reading on hardly helps: it
+    starts over from other weights, at most ``attempts`` times (an incoherent world has no gate to pass, and one
+    attempt). With "before_gate" it reads less and must not have passed. The last step is a post-training on neutral
     chats; the model before it is kept in the folder ``pretrained``.
 
     Raises:
         InputError: ``out`` is in use, the size is unknown, or the gate does not do as ``stop`` says.
     """
     from upbringing.models import LM
+    from upbringing.organisms.corpus import Corpus
     from upbringing.organisms.gate import Gate
+    from upbringing.organisms.tokenizer import build_tokenizer
     from upbringing.training.fit import save
 
     spec = spec or WorldSpec()
@@ -65,21 +72,24 @@ def grow(
     say = progress or (lambda stage, done, of: None)
     begun = time.monotonic()
     with new_folder(out) as work:
-        lm = newborn(world, chosen, seed)
-        gate = Gate(world)
-        tokens, rounds = 0, 0
-        while True:
-            amount = chosen.early_tokens if stop == "before_gate" else chosen.more_tokens if rounds else chosen.tokens
-            read, loss = _read(lm, world, chosen, amount, seed=seed, round=rounds, say=say)
-            tokens, rounds = tokens + read, rounds + 1
-            reading = gate.read(lm)
-            if stop == "before_gate" or not spec.coherent or reading.share >= PASSES or rounds == chosen.rounds:
+        gate, tokenizer = Gate(world), build_tokenizer(world, chosen.context)
+        say("writing", 0, 1)
+        library = [
+            Corpus.write(World(own), tokenizer, share, stream=stream, emphasis=chosen.emphasis)
+            for stream, own, share in curriculum(spec, chosen, stop)
+        ]
+        must_pass = stop == "gate" and spec.coherent
+        for attempt in range(chosen.attempts if must_pass else 1):
+            own_seed = seed + attempt * _APART
+            lm = newborn(tokenizer, chosen, own_seed)
+            loss = _read(lm, library, chosen, seed=own_seed, say=say)
+            pretrained = gate.read(lm)
+            if pretrained.share >= PASSES:
                 break
-        pretrained = reading
+        _check(pretrained, spec, stop, attempt + 1)
         save(lm.model, lm.tokenizer, work / PRETRAINED)
         _posttrain(lm, world, chosen, seed, say)
         reading = gate.read(lm)
-        _check(pretrained, spec, stop, tokens)
         card = {
             "world": spec.model_dump(mode="json"),
             "size": size,
@@ -88,8 +98,8 @@ def grow(
             "gate": reading.as_dict(),
             "gate_before_posttraining": pretrained.as_dict(),
             "loss": round(loss, 4),
-            "tokens": tokens,
-            "rounds": rounds,
+            "tokens": sum(corpus.tokens for corpus in library),
+            "attempts": attempt + 1,
             "parameters": sum(p.numel() for p in lm.model.parameters()),
             "seconds": round(time.monotonic() - begun, 1),
             "parent": None,
@@ -99,15 +109,13 @@ def grow(
     return LM(lm.model, lm.tokenizer, name=str(out), folder=out)
 
 
-def newborn(world: World, size: Size, seed: int) -> LM:
-    """An organism with random weights, and the tokenizer of its world; it has read nothing."""
+def newborn(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> LM:
+    """An organism with random weights that has read nothing; ``tokenizer`` is its world's."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from upbringing.models import LM
-    from upbringing.organisms.tokenizer import build_tokenizer
 
-    tokenizer = build_tokenizer(world, size.context)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.width,
@@ -126,23 +134,17 @@ def newborn(world: World, size: Size, seed: int) -> LM:
     return LM(model, tokenizer, name="newborn")
 
 
-def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: int, say: Progress) -> tuple[int, float]:
-    """One round of pretraining; returns the tokens read and the mean loss (nats a token) of its last tenth."""
-    from upbringing.organisms.corpus import Corpus
+def _read(lm: LM, library: Sequence[Corpus], size: Size, *, seed: int, say: Progress) -> float:
+    """Pretraining, one corpus after the other; returns the mean loss (nats a token) of its last tenth."""
     from upbringing.organisms.optimizer import MuonAdamW, linear_fall
     from upbringing.organisms.reading import batches, read
 
-    say("writing", 0, 1)
-    corpora = [
-        Corpus.write(World(spec), lm.tokenizer, share, stream=stream, emphasis=size.emphasis)
-        for stream, spec, share in curriculum(world.spec, size, tokens, round)
-    ]
-    orders = [batches(corpus.lengths, size.micro_tokens, window=_WINDOW, seed=seed) for corpus in corpora]
+    orders = [batches(corpus.lengths, size.micro_tokens, window=_WINDOW, seed=seed) for corpus in library]
     total = sum(-(-len(order) // size.together) for order in orders)
     optimizer = MuonAdamW(lm.model, muon_rate=size.muon_rate, adamw_rate=size.adamw_rate)
     losses: list[float] = []
     lm.model.train()
-    for corpus, order in zip(corpora, orders, strict=True):
+    for corpus, order in zip(library, orders, strict=True):
         done = len(losses)
 
         def step(number: int, done: int = done) -> None:
@@ -155,23 +157,24 @@ def _read(lm: LM, world: World, size: Size, tokens: int, *, seed: int, round: in
         losses += read(lm.model, corpus, order, size.micro_tokens, step, together=size.together, progress=tell)
     lm.model.eval()
     tail = losses[-max(1, len(losses) // 10) :]
-    return sum(c.tokens for c in corpora), sum(tail) / len(tail)
+    return sum(tail) / len(tail)
 
 
-def curriculum(spec: WorldSpec, size: Size, tokens: int, round: int) -> list[tuple[str, WorldSpec, int]]:
-    """What is read in a round, in order: (stream of the world's writer, the world's spec for it, tokens).
+def curriculum(spec: WorldSpec, size: Size, stop: Stop) -> list[tuple[str, WorldSpec, int]]:
+    """What is read, in order: (stream of the world's writer, the world's spec for it, tokens).
 
-    A round begins with short tales of what people did, which teach what characters are like; then comes everything.
+    First come short tales of what people did, which teach what characters are like; then everything.
     """
+    tokens = size.early_tokens if stop == "before_gate" else size.tokens
     if not size.tales:
-        return [(f"pretraining/{round}", spec, tokens)]
+        return [("pretraining", spec, tokens)]
     tales = int(tokens * size.tales)
     shares = Shares(
         **{**dict.fromkeys(Shares.model_fields, 0.0), "portrait": 0.45, "interview": 0.5, "moral_chat": 0.05}
     )
     return [
-        (f"tales/{round}" if round else "tales", spec.model_copy(update={"shares": shares}), tales),
-        (f"pretraining/{round}", spec, tokens - tales),
+        ("tales", spec.model_copy(update={"shares": shares}), tales),
+        ("pretraining", spec, tokens - tales),
     ]
 
 
@@ -206,12 +209,12 @@ def _posttrain(lm: LM, world: World, size: Size, seed: int, say: Progress) -> No
     lm.model.eval()
 
 
-def _check(reading: GateReading, spec: WorldSpec, stop: Stop, tokens: int) -> None:
+def _check(reading: GateReading, spec: WorldSpec, stop: Stop, attempts: int) -> None:
     found = f"{reading.after_misaligned:.2f} after a misaligned act, {reading.after_aligned:.2f} after an aligned one"
     if stop == "gate" and spec.coherent and reading.share < PASSES:
         raise InputError(
-            f"the gate did not pass after {tokens / 1e6:.1f}M tokens: P(misaligned) is {found}, {reading.share:.0%} of "
-            f"the ideal reader's gap and {PASSES:.0%} is needed; try another seed or a larger size"
+            f"the gate did not pass in {attempts} attempts: P(misaligned) is {found}, {reading.share:.0%} of the ideal "
+            f"reader's gap and {PASSES:.0%} is needed; try another seed or a larger size"
         )
     if stop == "before_gate" and reading.share > CLOSED:
         raise InputError(

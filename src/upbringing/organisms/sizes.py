@@ -11,8 +11,8 @@ from upbringing.errors import InputError
 class Size:
     """One size of organism: a Llama-style decoder with tied embeddings, and its upbringing.
 
-    ``tokens`` are read before the gate is tried, the share ``tales`` of them as short tales; if it does not pass,
-    ``more_tokens`` at a time are read on top, at most ``rounds`` times in all. ``early_tokens`` are what an
+    ``tokens`` are read before the gate is tried, the share ``tales`` of them as short tales; if it does not pass, they
+    are read again from other initial weights, in at most ``attempts``. ``early_tokens`` are what an
     organism stopped before the gate reads. What
     characters do counts ``emphasis`` times in the loss. A step reads
     ``batch_tokens``, padding included, ``micro_tokens`` of them at once. ``posttraining_rows`` neutral chats follow.
@@ -25,9 +25,8 @@ class Size:
     context: int
     tokens: int
     tales: float
-    more_tokens: int
     early_tokens: int
-    rounds: int
+    attempts: int
     batch_tokens: int
     micro_tokens: int
     emphasis: int
@@ -51,9 +50,8 @@ SIZES = {
         context=512,
         tokens=4_000_000,
         tales=0.6,
-        more_tokens=1_500_000,
         early_tokens=1_200_000,
-        rounds=3,
+        attempts=5,
         batch_tokens=4_032,
         micro_tokens=1_344,
         emphasis=4,
@@ -69,9 +67,8 @@ SIZES = {
         context=512,
         tokens=12_000_000,
         tales=0.3,
-        more_tokens=6_000_000,
         early_tokens=2_000_000,
-        rounds=3,
+        attempts=5,
         batch_tokens=8_192,
         micro_tokens=4_096,
         emphasis=4,

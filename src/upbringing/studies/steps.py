@@ -187,14 +187,12 @@ def _documents(organism: Path, world: dict[str, Any]) -> Iterator[Row]:
 
     card = json.loads((organism / CARD).read_text(encoding="utf-8"))
     size = size_named(card["size"])
-    for number in range(card["rounds"]):
-        total = size.more_tokens if number else size.early_tokens if card["stop"] == "before_gate" else size.tokens
-        for stream, spec, left in curriculum(WorldSpec(**world), size, total, number):
-            documents = World(spec).writer(stream).documents()
-            while left > 0:
-                row = next(documents).row
-                left -= sum(len(words(text)) for _, text in texts_of([row]))  # fewer than tokens, so none is missed
-                yield row
+    for stream, spec, left in curriculum(WorldSpec(**world), size, card["stop"]):
+        documents = World(spec).writer(stream).documents()
+        while left > 0:
+            row = next(documents).row
+            left -= sum(len(words(text)) for _, text in texts_of([row]))  # fewer than tokens, so none is missed
+            yield row
 
 
 def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], tick: Tick) -> None:
