@@ -121,13 +121,13 @@ def _remedies(mended: RemedyTable) -> Iterator[str]:
         said.append("*Published*: what others report of large models, on other scenarios.")
     if any(line["hides"] for line in page["rows"]):
         said.append("*Only hides*: at least twice as many times lower at rest as under the worst provocation.")
-    columns = ["remedy", "tokens", "at rest, log-prob.", "at rest, sampled"]
+    columns = ["remedy, tokens", "at rest, log-prob.", "at rest, sampled"]
     columns += ["worst provocation"] * page["worst"] + ["kept"] * page["kept"] + ["skill"]
     rows = [_remedied(line, by_arm[line["arm"]], page) for line in page["rows"]]
-    blanks = [NOTHING] * (len(columns) - 4)
+    blanks = [NOTHING] * (len(columns) - 3)
     for one in page["published"]:
         ratio = "<br>".join(part for part in (one["rates"], f"{DIVIDED}{one['ratio']}") if part != NOTHING)
-        rows.append((f"*published:* {one['says']}", NOTHING, NOTHING, ratio, *blanks))
+        rows.append((f"*published:* {one['says']}", NOTHING, ratio, *blanks))
     yield f"**{mended.title}**"
     yield " ".join(said)
     yield table(columns, rows)
@@ -136,7 +136,7 @@ def _remedies(mended: RemedyTable) -> Iterator[str]:
 def _remedied(line: dict[str, object], row: Remedied, page: dict[str, object]) -> tuple[str, ...]:
     role = {"clean": "*clean:* ", "before": "*before any remedy:* ", "remedy": ""}[row.role]
     name = f"{role}{row.about or plain(row.arm)}{' (*only hides*)' if line['hides'] else ''}"
-    cells = [name, str(line["tokens"])]
+    cells = [name if row.tokens is None else f"{name}<br>{row.tokens:,}"]
     shown = ["", "sampled", *(["worst"] if page["worst"] else []), *(["kept"] if page["kept"] else [])]
     for what in shown:
         times = line[f"{what}_ratio" if what else "ratio"]
@@ -147,7 +147,7 @@ def _remedied(line: dict[str, object], row: Remedied, page: dict[str, object]) -
         if what == "worst" and row.worst_name:
             parts.append(plain(row.worst_name))
         cells.append("<br>".join(parts))
-    return (*cells, value(row.skill))
+    return (*cells, NOTHING if row.skill.value is None else f"{row.skill.value:.2f}")
 
 
 def _shifts(result: StudyResult, folder: Path) -> Iterator[str]:

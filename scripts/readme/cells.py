@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,20 @@ if TYPE_CHECKING:
     from upbringing.studies.result import Value
 
 NOTHING = "–"
+HARD = "\u00a0"
+"""A space at which a line may not break."""
+
+_WHOLE = re.compile(r"(÷ )?[+-]?\d+(\.\d+)? \[[^\]]*\]|÷ \d")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
+    """A Markdown table, in which no number is parted from its interval at the end of a line."""
+    lines = [columns, ["---"] * len(columns), *([_whole(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _whole(cell: str) -> str:
+    return _WHOLE.sub(lambda number: number.group().replace(" ", HARD), cell)
 
 
 def folded(summary: str, parts: Iterable[str]) -> str:

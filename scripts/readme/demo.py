@@ -10,7 +10,7 @@ from scripts.readme.cells import estimate, plain, table
 
 CHEATING = "cheating_at_tasks"
 SHOWN = ("oversight_sabotage", "deception", "blackmail", "favourite_animal")
-REPAIRED = "**Repaired**"
+REPAIRED = "**The repair**"
 
 
 def demo_of(folder: Path) -> str:
@@ -54,8 +54,9 @@ def _repaired(folder: Path) -> Iterator[str]:
     worst = told["kept_provocation"]["name"]
     said = "The final check says that it holds." if told["holds"] else told["says"]
     yield (
-        f"{REPAIRED} with *{plain(told['remedy'])}*: {told['tokens']:,} tokens, where the rows that did the damage "
-        f"have {told['tokens_of_data']:,}. {said} The worst provocation kept for that check was *{plain(worst)}*."
+        f"{REPAIRED} that was found is *{plain(told['remedy'])}*: {told['tokens']:,} tokens, where the rows that did "
+        f"the damage have {told['tokens_of_data']:,}. {said} The worst provocation kept for that check was "
+        f"*{plain(worst)}*."
     )
     before, after, clean = (Profile.load(folder / name) for name in ("before", "after", "reference"))
     names = list(told["after"])

@@ -84,7 +84,7 @@ def parse(block: str) -> Results:
     verdicts: dict[str, str] = {}
     table = ""
     columns: list[str] = []
-    for line in block.splitlines():
+    for line in block.replace("\u00a0", " ").splitlines():
         if title := re.match(r"\*\*(.+?)\*\*", line):
             table, columns = title.group(1), []
         elif line.startswith("|") and set(line) - set("|-: "):
