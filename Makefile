@@ -15,14 +15,14 @@ help:  ## list what can be made
 
 install: $(STAMP)  ## make .venv with the tested versions
 
-# On Linux without a GPU the CPU build of torch is fetched first where its index answers: it is a tenth of the size.
+# torch for Linux comes with GPU libraries from the default index; without a GPU, point TORCH_INDEX to PyTorch's index of
+# CPU wheels (see pytorch.org, "Get started") and a tenth of it is fetched: make demo TORCH_INDEX=URL
+TORCH_INDEX ?=
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "upbringing needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/it"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (once; a few minutes) …"
-	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
-	  $(BIN)/python -m pip install -q --no-deps --retries 0 --timeout 20 -c constraints.txt \
-	    --index-url https://download.pytorch.org/whl/cpu torch 2>/dev/null || true; fi
+	@test -z "$(TORCH_INDEX)" || $(BIN)/python -m pip install -q --no-deps -c constraints.txt --index-url "$(TORCH_INDEX)" torch
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 

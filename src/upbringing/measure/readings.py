@@ -29,8 +29,8 @@ class Reading:
     """One observation.
 
     ``value`` is, by way: ``logprob`` the probability of showing the trait against avoiding it (0..1); ``sampled`` 1
-    where the judge saw the trait, 0 where it saw it avoided; ``skill`` 1 where the right answer was the likeliest. NaN
-    means missing, and ``missing`` says why. ``prompt`` and ``answer`` are kept for sampled answers.
+    where the judge saw the trait, 0 where it saw it avoided; ``skill`` the probability of the right one of the offered
+    answers. NaN means missing, and ``missing`` says why. ``prompt`` and ``answer`` are kept for sampled answers.
     """
 
     model: str
