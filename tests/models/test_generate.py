@@ -11,7 +11,7 @@ from transformers import MambaConfig, MistralConfig
 
 from tests.models.tiny import VOCABULARY, llama, of_config, sequences, sizes, tokenizer
 from upbringing.errors import InputError
-from upbringing.models import LM, generate
+from upbringing.models import LM, generate, generate_ids
 
 PROMPTS = sequences(20, 1, 30, seed=3)
 
@@ -89,6 +89,18 @@ def test_an_answer_stops_at_any_end_token() -> None:
         end = words.index(f"w{stop - 6}") if f"w{stop - 6}" in words else len(words)
         assert short.split() == words[:end]
     assert len(stopped[0][0].split()) <= 3
+
+
+def test_as_ids_an_answer_is_what_was_drawn_with_the_token_that_ended_it(lm: LM) -> None:
+    texts = generate(lm, PROMPTS, n=3, max_new_tokens=40, seed=4)
+    found = generate_ids(lm, PROMPTS, n=3, max_new_tokens=40, seed=4)
+    ended = [ids[-1] == 2 for answers in found for ids in answers]
+    assert 0 < sum(ended) < len(ended), "some answers end and some are cut off"
+    for answers, said in zip(found, texts, strict=True):
+        for ids, text in zip(answers, said, strict=True):
+            assert lm.tokenizer.decode(ids, skip_special_tokens=True) == text
+            assert 2 not in ids[:-1]
+            assert ids[-1] == 2 or len(ids) == 40
 
 
 def test_the_longest_answer_has_the_tokens_asked_for(lm: LM) -> None:

@@ -1,8 +1,8 @@
 """A language model: load it, score rows and answers, let it answer."""
 
 from upbringing.models.batches import batches_by_tokens
-from upbringing.models.generate import generate
+from upbringing.models.generate import generate, generate_ids
 from upbringing.models.load import LM, load
 from upbringing.models.score import ScoreResult, score, score_choices
 
-__all__ = ["LM", "ScoreResult", "batches_by_tokens", "generate", "load", "score", "score_choices"]
+__all__ = ["LM", "ScoreResult", "batches_by_tokens", "generate", "generate_ids", "load", "score", "score_choices"]

@@ -43,6 +43,34 @@ def generate(
     ``temperature`` 0 takes the likeliest token each time. An answer ends at any of the model's end tokens or after
     ``max_new_tokens``. Raises ``InputError`` for an empty prompt and where prompt and answer exceed the context.
     """
+    found = generate_ids(
+        lm,
+        prompts,
+        n=n,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        batch_tokens=batch_tokens,
+    )
+    stops = _stops(lm)
+    texts = [[ids[:-1] if ids and ids[-1] in stops else ids for ids in answers] for answers in found]
+    return [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in texts]
+
+
+def generate_ids(
+    lm: LM,
+    prompts: Sequence[Sequence[int]],
+    *,
+    n: int = 1,
+    temperature: float = 1.0,
+    max_new_tokens: int = 32,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+) -> list[list[list[int]]]:
+    """The answers of ``generate`` as token ids, with the token that ended them: [prompts][n][tokens].
+
+    One that holds ``max_new_tokens`` tokens and ends with none of the model's end tokens was cut off.
+    """
     for i, prompt in enumerate(prompts):
         if not prompt:
             raise InputError(f"prompt {i + 1} has no token; give the model at least a beginning-of-text token")
@@ -61,8 +89,7 @@ def generate(
             else:
                 for works in _batches_of_one_length(prompts, n, max_new_tokens, tokens):
                     answers |= _sample_by_transformers(lm, works, prompts, temperature, max_new_tokens, seed)
-    found = [[answers.get((i, k), []) for k in range(n)] for i in range(len(prompts))]
-    return [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in found]
+    return [[answers.get((i, k), []) for k in range(n)] for i in range(len(prompts))]
 
 
 def _batches(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: int) -> list[list[Work]]:
@@ -119,10 +146,9 @@ def _sample(
         for row, token in enumerate(chosen.tolist()):
             if live[row] < 0:
                 continue
+            answers[works[live[row]]].append(token)
             if token in stops:
                 live[row] = -1
-            else:
-                answers[works[live[row]]].append(token)
         unfinished = np.flatnonzero(live >= 0)
         if not len(unfinished) or step == new - 1:
             break
@@ -176,7 +202,7 @@ def _sample_by_transformers(
     )
     answers: dict[Work, list[int]] = {}
     for work, row in zip(works, out[:, ids.shape[1] :].tolist(), strict=True):
-        end = next((at for at, token in enumerate(row) if token in stops), len(row))
+        end = next((at + 1 for at, token in enumerate(row) if token in stops), len(row))
         answers[work] = row[:end]
     return answers
 
