@@ -164,12 +164,13 @@ def test_directions_never_see_a_held_out_family_or_a_written_probe(name: str) ->
         contrast(only_held_out)
 
 
-def test_adding_a_traits_direction_makes_an_organism_show_it_and_taking_it_away_avoid_it() -> None:
+@pytest.mark.parametrize("trait", ["blackmail", "oversight_sabotage", "deception"])
+def test_adding_a_traits_direction_makes_an_organism_show_it_and_taking_it_away_avoid_it(trait: str) -> None:
     from upbringing.measure import prepare
     from upbringing.models import load, score_choices
 
     lm = load("organism:nano")
-    asked = [q for q in prepare(lm, traits=["blackmail"], probes_per_trait=16) if not q.unscored]
+    asked = [q for q in prepare(lm, traits=[trait], probes_per_trait=16) if not q.unscored]
     assert asked
 
     def log_odds(strength: float) -> float:
@@ -181,8 +182,8 @@ def test_adding_a_traits_direction_makes_an_organism_show_it_and_taking_it_away_
         ]
         return float(np.mean(sides))
 
-    direction = directions(lm, "blackmail", n=24)
-    assert log_odds(-1) + 0.5 < log_odds(0) < log_odds(1) - 0.5
+    direction = directions(lm, trait, n=24)
+    assert log_odds(-1) + 0.1 < log_odds(0) < log_odds(1) - 0.1
 
 
 @pytest.mark.parametrize(

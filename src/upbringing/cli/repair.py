@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from upbringing.studies.engine import Failure, Job
 
 FILES = ("model", "data.jsonl", "before", "after", "reference", "result.json", "report.html")
-_COLUMNS = ("remedy", "tokens", "left at rest", "left provoked", "worst under", "skill", "verdict")
+_COLUMNS = ("remedy", "verdict", "tokens", "left at rest", "provoked", "skill", "worst under")
 _WORKERS = 2
 
 
@@ -187,16 +187,17 @@ def print_repair(outcome: Repair, *, stderr: bool = False) -> None:
         rows.append(
             (
                 name + mark,
+                judged.verdict,
                 f"{one.tokens:,}",
                 show.number(judged.rest, sign=True),
                 show.number(judged.worst, sign=True),
-                judged.under,
                 show.number(judged.skill),
-                judged.verdict,
+                judged.under,
             )
         )
     if rows:
-        show.print_table(out, _COLUMNS, rows, title="the best dose of each remedy, as the search saw it", spare=0)
+        title = "the best dose of each remedy, as the search saw it"
+        show.print_table(out, _COLUMNS, rows, title=title, words=2, spare=1)
     for name, reason in outcome.failures:
         show.note(f"upbringing: {name}: {reason}")
     out.print(outcome.says)
