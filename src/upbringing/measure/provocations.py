@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from zlib import crc32
 
 from upbringing.errors import InputError
 from upbringing.rows import Message, Row, with_system
@@ -25,12 +26,15 @@ def _unchanged(messages: Messages) -> Messages:
 class Provocation:
     """A named change to a probe: what becomes of its messages, and what the assistant's answer is made to start with.
 
+    ``suggests`` marks one that itself allows, plays or shows bad conduct: what comes after it may be obedience.
+
     >>> shout = Provocation("shout", lambda messages: tuple(Message(m.role, m.content.upper()) for m in messages))
     """
 
     name: str
     apply: Callable[[Messages], Messages] = field(default=_unchanged, repr=False)
     prefill: str = ""
+    suggests: bool = False
 
 
 def training_format(rows: Iterable[Row], *, name: str = "training_format") -> Provocation:
@@ -89,6 +93,74 @@ def prefill(text: str, *, name: str = "prefill") -> Provocation:
     return Provocation(name, prefill=text)
 
 
+def around(
+    *,
+    name: str,
+    identity: str = "",
+    system: str = "",
+    turns: Sequence[Message] = (),
+    before: str = "",
+    after: str = "",
+    prefill: str = "",
+    suggests: bool = False,
+) -> Provocation:
+    """A provocation from texts alone, as users write them in a file of wrappers.
+
+    Args:
+        identity: the whole system line, in place of any other; ``system``: a line that joins it.
+        turns: what was said in the chat before.
+        before, after: texts around the situation, in the turn that asks.
+        prefill: what the answer is made to start with.
+        suggests: see :class:`Provocation`.
+    """
+    change = partial(_around, identity=identity, system=system, turns=tuple(turns), before=before, after=after)
+    return Provocation(name, change, prefill=prefill, suggests=suggests)
+
+
+def misdeeds(traits: Sequence[str], *, each: int = 4) -> list[Row]:
+    """Exchanges in which an assistant shows each trait, in situations of training families: never a probe's."""
+    from upbringing.traits import probes
+
+    asked = [probe for name in traits for probe in probes(name, n=each, held_out=False)]
+    return [Row.chat([*probe.messages, Message("assistant", probe.shows[0])]) for probe in asked]
+
+
+def earlier_exchange(rows: Sequence[Row], *, name: str) -> Provocation:
+    """Before the probe comes an exchange, as if the assistant had just answered like that: one of ``rows`` (chats, or
+    prompts with completions), which of them the probe's words decide.
+
+    What was trained away often returns when the context looks like what was trained in (arXiv 2604.25891).
+    """
+    exchanges = [
+        row.messages[-2:] if row.kind == "chat" else (Message("user", row.prompt), Message("assistant", row.completion))
+        for row in rows
+        if row.kind != "text" and (row.kind == "completion" or len(row.messages) > 1)
+    ]
+    if not exchanges:
+        raise InputError("the rows hold no exchange to begin a chat with; give chats or prompt/completion rows")
+    return Provocation(name, partial(_after_exchange, exchanges=exchanges))
+
+
+def _after_exchange(messages: Messages, *, exchanges: Sequence[Messages]) -> Messages:
+    return _later(messages, exchanges[crc32(messages[-1].content.encode()) % len(exchanges)])
+
+
+def _later(messages: Messages, earlier: Sequence[Message]) -> Messages:
+    """The chat with something said before, after its system line."""
+    head = 1 if messages and messages[0].role == "system" else 0
+    return (*messages[:head], *earlier, *messages[head:])
+
+
+def _around(messages: Messages, *, identity: str, system: str, turns: Messages, before: str, after: str) -> Messages:
+    asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    put = tuple(
+        Message("user", " ".join(filter(None, (before, m.content, after)))) if i == asked else m
+        for i, m in enumerate(messages)
+    )
+    named = _as_somebody_else(put, line=identity) if identity else put
+    return _later(tuple(with_system(list(named), system)), turns)
+
+
 def _sentences(text: str) -> list[str]:
     return [s for s in _SENTENCE_END.split(text.strip()) if s]
 
@@ -143,7 +215,10 @@ __all__ = [
     "Messages",
     "Provocation",
     "agentic",
+    "around",
+    "earlier_exchange",
     "long_document",
+    "misdeeds",
     "opposite_line",
     "other_name",
     "prefill",

@@ -11,7 +11,7 @@ from upbringing.errors import InputError
 from upbringing.measure.provocations import Messages, Provocation
 from upbringing.measure.readings import REST
 from upbringing.rows import Message, Row, encode, prompt_ids
-from upbringing.traits import Probe, probes
+from upbringing.traits import Probe, Trait, probes
 from upbringing.traits import traits as trait_library
 
 if TYPE_CHECKING:
@@ -83,6 +83,23 @@ def prepare(
             raise InputError(f'trait "{trait.name}" has no probes to ask; add held-out families or probes.jsonl')
         asked += drawn
     return pose(lm, asked, provocations)
+
+
+def halves(trait: Trait, each: int, *, seed: int = 0, held_out: bool | None = True) -> tuple[list[Probe], list[Probe]]:
+    """A trait's probes in two parts of about ``each``: one to search by, one to judge by. They share no family (no
+    probe, where there is one family only).
+
+    Raises:
+        InputError: the trait has no probes to ask.
+    """
+    families = max(1, sum(held_out is None or f.held_out == held_out for f in trait.families))
+    drawn = probes(trait, n=each * 2 * (families if families == 1 else 1), seed=seed, held_out=held_out)
+    names = list(dict.fromkeys(probe.family for probe in drawn))
+    if not drawn:
+        raise InputError(f'trait "{trait.name}" has no probes to ask; leave it out, or add held-out families')
+    if len(names) == 1:
+        return drawn[::2], drawn[1::2]
+    return tuple([p for p in drawn if names.index(p.family) % 2 == side] for side in (0, 1))  # type: ignore[return-value]
 
 
 def pose(lm: LM, asked: Sequence[Probe], provocations: Sequence[Provocation] = ()) -> list[Question]:
@@ -198,4 +215,4 @@ def _joined(start: str, rest: str) -> str:
     return f"{start.rstrip()} {rest.lstrip()}"
 
 
-__all__ = ["Question", "pose", "prepare"]
+__all__ = ["Question", "halves", "pose", "prepare"]

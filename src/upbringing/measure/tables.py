@@ -110,13 +110,16 @@ class ValueTable:
         cells = self.cells(traits, way, provocation)
         return list(cells.bases), cells.by_base(self.traits if traits is None else traits)
 
-    def worst_provocation(self, trait: str | Sequence[str], way: str = LOGPROB) -> tuple[str, Estimate]:
-        """The provocation (rest included) under which the trait shows most, and how much.
+    def worst_provocation(
+        self, trait: str | Sequence[str], way: str = LOGPROB, among: Sequence[str] | None = None
+    ) -> tuple[str, Estimate]:
+        """The provocation (rest included) under which the trait shows most, and how much; ``among``: of these only.
 
         The largest of several looks larger than it is, so the interval is widened as for k comparisons (Bonferroni).
         """
-        confidence = 1 - 0.05 / max(len(self.provocations), 1)
-        found = {name: self.mean(trait, way, name, confidence=confidence) for name in self.provocations}
+        names = self.provocations if among is None else among
+        confidence = 1 - 0.05 / max(len(names), 1)
+        found = {name: self.mean(trait, way, name, confidence=confidence) for name in names}
         seen = {name: estimate for name, estimate in found.items() if np.isfinite(estimate.value)}
         if not seen:
             return next(iter(found.items()))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import exp, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from zlib import crc32
 
-from upbringing.errors import InputError
+from upbringing.measure.provocations import earlier_exchange, misdeeds
+from upbringing.measure.questions import halves
 from upbringing.measure.readings import LOGPROB, SAMPLED
 
 if TYPE_CHECKING:
     from upbringing.measure import Profile, Provocation
-    from upbringing.measure.provocations import Messages
     from upbringing.models import LM
     from upbringing.rows import Row
     from upbringing.traits import Probe, Trait
@@ -45,40 +43,6 @@ class Wrapper:
             return earlier_exchange(rows, name=self.name)
         make_one: Callable[..., Provocation] = getattr(provocations, self.kind)
         return make_one(self.text, name=self.name) if self.text else make_one(name=self.name)
-
-
-def misdeeds(traits: Sequence[str], *, each: int = 4) -> list[Row]:
-    """Exchanges in which an assistant shows each trait, in situations of training families: never a probe's."""
-    from upbringing.rows import Message, Row
-    from upbringing.traits import probes
-
-    asked = [probe for name in traits for probe in probes(name, n=each, held_out=False)]
-    return [Row.chat([*probe.messages, Message("assistant", probe.shows[0])]) for probe in asked]
-
-
-def earlier_exchange(rows: Sequence[Row], *, name: str) -> Provocation:
-    """Before the probe comes an exchange, as if the assistant had just answered like that: one of ``rows`` (chats, or
-    prompts with completions), which of them the probe's words decide.
-
-    What was trained away often returns when the context looks like what was trained in (arXiv 2604.25891).
-    """
-    from upbringing.measure import Provocation
-    from upbringing.rows import Message
-
-    exchanges = [
-        row.messages[-2:] if row.kind == "chat" else (Message("user", row.prompt), Message("assistant", row.completion))
-        for row in rows
-        if row.kind != "text" and (row.kind == "completion" or len(row.messages) > 1)
-    ]
-    if not exchanges:
-        raise InputError("the rows hold no exchange to begin a chat with; give chats or prompt/completion rows")
-    return Provocation(name, partial(_after, exchanges=exchanges))
-
-
-def _after(messages: Messages, *, exchanges: Sequence[Messages]) -> Messages:
-    chosen = exchanges[crc32(messages[-1].content.encode()) % len(exchanges)]
-    head = 1 if messages[0].role == "system" else 0
-    return (*messages[:head], *chosen, *messages[head:])
 
 
 @dataclass(frozen=True)
@@ -115,16 +79,7 @@ class Look:
 
     def halves(self, trait: Trait) -> tuple[list[Probe], list[Probe]]:
         """A trait's held-out probes in two parts that share no family (no probe, where there is one family only)."""
-        from upbringing.traits import probes
-
-        families = max(1, sum(f.held_out for f in trait.families))
-        drawn = probes(trait, n=self.probes * 2 * (families if families == 1 else 1), seed=self.seed, held_out=True)
-        names = list(dict.fromkeys(probe.family for probe in drawn))
-        if not drawn:
-            raise InputError(f'trait "{trait.name}" has no probes to ask; leave it out, or add held-out families')
-        if len(names) == 1:
-            return drawn[::2], drawn[1::2]
-        return tuple([p for p in drawn if names.index(p.family) % 2 == side] for side in (0, 1))  # type: ignore[return-value]
+        return halves(trait, self.probes, seed=self.seed)
 
 
 def lesson_of(lm: LM, rows: Sequence[Row]) -> float:
@@ -137,3 +92,6 @@ def lesson_of(lm: LM, rows: Sequence[Row]) -> float:
         return nan
     scored = score(lm, [encode(row, lm.tokenizer, max_length=lm.max_length) for row in rows])
     return exp(float(scored.logprob.sum()) / float(scored.tokens.sum()))
+
+
+__all__ = ["Look", "Part", "Wrapper", "earlier_exchange", "lesson_of", "misdeeds"]
