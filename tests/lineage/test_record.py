@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -15,7 +17,18 @@ import pytest
 from pydantic import BaseModel
 
 from upbringing.errors import DiskFullError
-from upbringing.lineage import Record, default_store, hash_of, make, read_record
+from upbringing.lineage import (
+    Record,
+    Source,
+    default_store,
+    hash_of,
+    make,
+    read_file_record,
+    read_record,
+    record_file,
+    write_record,
+)
+from upbringing.rows import read as read_rows
 
 RECORD = Record(kind="organism", recipe={"size": "nano", "rate": 0.1}, parents={"world": "abc"}, seed=3)
 
@@ -204,3 +217,82 @@ def test_the_store_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert default_store() == tmp_path
     monkeypatch.delenv("UPBRINGING_HOME")
     assert default_store() == Path.home() / ".cache" / "upbringing"
+
+
+# ---- what a family tree needs beside the key
+
+
+def test_what_is_not_part_of_the_key_changes_nothing_of_it() -> None:
+    told = {"hash": "h", "shows": {"blackmail": 3}, "rows": 9, "taint": "no", "sources": {"world": Source(name="w")}}
+    assert RECORD.model_copy(update=told).sealed().key == RECORD.key
+
+
+def test_a_record_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
+    old = {"kind": "organism", "recipe": {}, "parents": {}, "seed": 3, "code": 1, "versions": {"python": "3.11"}}
+    (tmp_path / "record.json").write_text(json.dumps(old))
+    found = read_record(tmp_path)
+    assert found is not None
+    assert found.unbroken is None
+
+
+def test_the_files_made_are_hashed_and_those_for_people_are_not(tmp_path: Path) -> None:
+    write_two_files(tmp_path)
+    (tmp_path / "README.md").write_text("words")
+    write_record(tmp_path, RECORD)
+    found = read_record(tmp_path)
+    assert found is not None
+    assert found.files == {
+        "weights": hashlib.sha256(b"w").hexdigest(),
+        "more/log": hashlib.sha256(b"l").hexdigest(),
+    }
+    assert found.made
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", 4), ("hash", "x"), ("shows", {}), ("versions", {"python": "2"}), ("made", "")]
+)
+def test_an_edit_by_hand_breaks_the_seal(tmp_path: Path, field: str, value: object) -> None:
+    write_record(tmp_path, RECORD.model_copy(update={"shows": {"blackmail": 1}}))
+    found = read_record(tmp_path)
+    assert found is not None
+    assert found.unbroken
+    text = json.loads((tmp_path / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps({**text, field: value}))
+    edited = read_record(tmp_path)
+    assert edited is not None
+    assert edited.unbroken is False
+
+
+def test_a_taint_may_be_written_by_hand(tmp_path: Path) -> None:
+    write_record(tmp_path, RECORD)
+    text = json.loads((tmp_path / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps({**text, "taint": "I saw it lie"}))
+    found = read_record(tmp_path)
+    assert found is not None
+    assert found.unbroken
+    assert found.taint == "I saw it lie"
+
+
+def test_a_file_has_its_record_beside_it_which_is_no_row(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a"}\n')
+    assert read_file_record(rows) is None
+    assert record_file(rows, Record(kind="rows", seed=5)) == tmp_path / "rows.jsonl.record.json"
+    found = read_file_record(rows)
+    assert found is not None
+    assert (found.seed, found.unbroken) == (5, True)
+    assert found.files == {"rows.jsonl": hashlib.sha256(rows.read_bytes()).hexdigest()}
+    assert len(read_rows(tmp_path)) == 1
+
+
+def test_a_store_keeps_what_the_verb_inside_knew(tmp_path: Path) -> None:
+    def build(folder: Path) -> None:
+        write_two_files(folder)
+        inner = Record(kind="checkpoint", parents={"model": "m"}, hash="made", rows=9, shows={"blackmail": 2})
+        write_record(folder, inner.model_copy(update={"sources": {"rows": Source(name="a.jsonl")}}))
+
+    found = read_record(make(tmp_path, RECORD, build))
+    assert found is not None
+    assert (found.key, found.unbroken) == (RECORD.key, True)
+    assert (found.hash, found.rows, found.shows) == ("made", 9, {"blackmail": 2})
+    assert found.sources == {"model": Source(hash="m"), "rows": Source(name="a.jsonl")}

@@ -1,16 +1,30 @@
 """What was made from what: the record every step leaves."""
 
 from upbringing.lineage.files import check_free, new_folder, write_whole
-from upbringing.lineage.record import Record, default_store, hash_of, make, read_record, versions, write_record
+from upbringing.lineage.record import (
+    Record,
+    Source,
+    default_store,
+    hash_of,
+    make,
+    read_file_record,
+    read_record,
+    record_file,
+    versions,
+    write_record,
+)
 
 __all__ = [
     "Record",
+    "Source",
     "check_free",
     "default_store",
     "hash_of",
     "make",
     "new_folder",
+    "read_file_record",
     "read_record",
+    "record_file",
     "versions",
     "write_record",
     "write_whole",

@@ -5,6 +5,10 @@
 
 The folder is named by the hash of what decided its contents, so a changed setting never meets a stale result; it
 appears whole or not at all, so a killed run can be started again; and the parents' keys say what came from what.
+A single file has its record beside it: ``rows.jsonl`` and ``rows.jsonl.record.json``.
+
+Beside what makes the key, a record holds what a family tree needs: the hash of what was made and of its files, what
+the parents were called, and a seal over all of it, which breaks when somebody edits the record by hand.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,10 +31,25 @@ from upbringing.errors import DiskFullError, is_disk_full
 from upbringing.lineage.files import whole, write_whole
 
 RECORD = "record.json"
+_NO_CONTENT = {RECORD, "timing.json"}  # files of a folder that are not what was made; nor are texts for people
+_FOR_PEOPLE = (".md",)
+
+
+class Source(BaseModel):
+    """A parent as it was when it was read, for people and for finding it again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    """What it was called: a folder or file (as it was given), a hub id, organism:NAME."""
+    hash: str = ""
+    """Its content hash: ``LM.hash`` of a model, ``Rows.hash`` of rows."""
+    key: str = ""
+    """The key of its own record, if it had one."""
 
 
 class Record(BaseModel):
-    """What a folder was made from."""
+    """What a folder, or a file, was made from. The key hangs on the fields up to ``code`` alone."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,6 +64,22 @@ class Record(BaseModel):
     """The version of the code of the step. Its owner raises it by hand when the same recipe gives something else."""
     versions: dict[str, str] = Field(default_factory=dict)
     """The versions of the programs it was made with. For people; not part of the key."""
+    made: str = ""
+    """When the record was written (ISO, UTC)."""
+    hash: str = ""
+    """The content hash of what was made, by which children name it: ``LM.hash`` of a model, ``Rows.hash`` of rows."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of each file that was made, by its path in the folder; texts for people (``.md``) may change."""
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """The parents by role, as they were when they were read; with roles beside those of ``parents`` if need be."""
+    rows: int = 0
+    """How many rows were made, or trained on."""
+    shows: dict[str, int] = Field(default_factory=dict)
+    """How many of these rows are known to show a misaligned trait, by trait."""
+    taint: str = ""
+    """Why nobody should learn from this, if somebody marked it so. Written by hand or by ``mark``; not sealed."""
+    seal: str = ""
+    """The hash of all other fields but ``taint``, set when the record is written. No signature: it finds edits."""
 
     @field_validator("recipe", mode="before")
     @classmethod
@@ -54,6 +90,19 @@ class Record(BaseModel):
     def key(self) -> str:
         """16 hex digits: the hash of everything that decides the contents."""
         return hash_of([self.kind, self.recipe, self.parents, self.seed, self.code])[:16]
+
+    def sealed(self) -> Record:
+        """The record with the seal that fits it."""
+        return self.model_copy(update={"seal": self._sealing()})
+
+    @property
+    def unbroken(self) -> bool | None:
+        """Whether the seal fits; None for a record that has none (those of earlier versions)."""
+        return self.seal == self._sealing() if self.seal else None
+
+    def _sealing(self) -> str:
+        # Without what has its default, so that a later version with more fields finds the same.
+        return hash_of(self.model_dump(mode="json", exclude_defaults=True, exclude={"seal", "taint"}))
 
 
 def hash_of(value: Any) -> str:
@@ -94,17 +143,40 @@ def make(store: Path, record: Record, build: Callable[[Path], None]) -> Path:
 
 def read_record(folder: Path) -> Record | None:
     """The record of a folder, or None if it has none that can be read."""
-    try:
-        return Record.model_validate_json((folder / RECORD).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return _read(folder / RECORD)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Put the record into a folder that was made outside a store (a user's ``--out``), with the versions in use."""
-    if not record.versions:
-        record = record.model_copy(update={"versions": versions()})
+    """Put the record into a folder that was made outside a store (a user's ``--out``), with the versions in use, the
+    date, the hashes of the folder's files, and the seal."""
+    record = _completed(record, {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if _is_content(p)})
     write_whole(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def record_file(path: Path, record: Record) -> Path:
+    """Put a record beside a single file, as ``FILE.record.json``, completed as ``write_record`` does; its path.
+
+    For rows in a file. ``record.hash`` should be their ``Rows.hash``.
+    """
+    written = file_record(path)
+    write_whole(written, _completed(record, {path.name: path}).model_dump_json(indent=2) + "\n")
+    return written
+
+
+def read_file_record(path: Path) -> Record | None:
+    """The record beside a file, or None if it has none that can be read."""
+    return _read(file_record(path))
+
+
+def file_record(path: Path) -> Path:
+    """Where the record of a single file is, or would be."""
+    return path.with_name(f"{path.name}.{RECORD}")
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def default_store() -> Path:
@@ -130,6 +202,25 @@ def versions() -> dict[str, str]:
     return dict(_versions())
 
 
+def _read(file: Path) -> Record | None:
+    try:
+        return Record.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _is_content(path: Path) -> bool:
+    return path.is_file() and path.name not in _NO_CONTENT and path.suffix not in _FOR_PEOPLE
+
+
+def _completed(record: Record, files: Mapping[str, Path]) -> Record:
+    found = {name: sha256_of(path) for name, path in files.items()}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return record.model_copy(
+        update={"versions": record.versions or versions(), "made": record.made or now, "files": found}
+    ).sealed()
+
+
 def _is_whole(folder: Path, record: Record) -> bool:
     found = read_record(folder)
     return found is not None and found.key == record.key
@@ -141,7 +232,18 @@ def _build(folder: Path, record: Record, build: Callable[[Path], None]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     with whole(folder) as temporary:
         build(temporary)
-        write_record(temporary, record)
+        write_record(temporary, _with_what_the_builder_knew(record, read_record(temporary)))
+
+
+def _with_what_the_builder_knew(record: Record, built: Record | None) -> Record:
+    """The record that names the folder, with what a verb that filled it (``train``) said of what it made from what."""
+    if built is None:
+        return record
+    sources = {**{role: Source(hash=of) for role, of in built.parents.items()}, **built.sources, **record.sources}
+    known = {"hash": built.hash, "rows": built.rows, "shows": built.shows}
+    return record.model_copy(
+        update={name: value for name, value in known.items() if not getattr(record, name)} | {"sources": sources}
+    )
 
 
 def _plain(value: Any) -> Any:

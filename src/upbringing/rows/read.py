@@ -25,6 +25,7 @@ _Found = tuple[int, object | InputError]
 _Tell = Callable[[int], None]  # told of bytes that were read
 _Reader = Callable[[Path, _Tell], Iterator[_Found]]
 TEXT = ".txt"
+_RECORD = "record.json"  # what says where rows come from lies beside them, and is none (see upbringing.lineage)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -148,6 +149,7 @@ def _files(path: Path, texts: bool) -> list[Path]:
         for file in sorted(path.rglob("*"))
         if file.suffix.lower() in readers
         and file.is_file()
+        and not file.name.endswith(_RECORD)
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     ]
 
