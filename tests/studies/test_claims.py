@@ -345,3 +345,33 @@ def test_skill_is_compared_question_by_question(after: float, verdict: str) -> N
 def test_what_was_expected_goes_with_the_verdict() -> None:
     arms = {"cheating": profile("cheating", _rates(0.9, 0.7)), "honest": profile("honest", _rates(0.1, 0.1))}
     assert _judge({**RISE, "expected": "the opposite "}, arms).expected == "the opposite"
+
+
+def test_in_log_odds_a_rise_from_rare_to_less_rare_counts() -> None:
+    arms = {
+        "cheating": profile("cheating", _rates(0.9, 0.08), spread=0.0),
+        "honest": profile("honest", _rates(0.1, 0.01), spread=0.0),
+    }
+    by_rate = _judge({**RISE, "ways": ["logprob"]}, arms)
+    by_odds = _judge({**RISE, "ways": ["logprob"], "scale": "log_odds", "at_least": 1.0}, arms)
+    assert by_rate.verdict == "refuted"
+    assert by_odds.estimate == pytest.approx(np.log(0.08 / 0.92) - np.log(0.01 / 0.99))
+    assert "in log-odds" in by_odds.words[0]
+    again = {"kind": "fraction", "arm": "cheating", "against": "honest", "of_arm": "cheating", "of_against": "honest"}
+    assert _judge({**again, "scale": "log_odds", "less_than": 2}, arms).estimate == pytest.approx(1)
+
+
+def test_a_model_that_is_sure_has_odds_as_well() -> None:
+    arms = {"cheating": profile("cheating", _rates(1.0, 1.0)), "honest": profile("honest", _rates(0.0, 0.0))}
+    found = _judge({**RISE, "ways": ["logprob"], "scale": "log_odds", "at_least": 5.0}, arms)
+    assert found.verdict == "supported"
+    assert found.estimate is not None
+    assert found.estimate < 2 * np.log(1e4)
+
+
+@pytest.mark.parametrize(
+    "claim", [{**RISE, "ways": ["sampled"]}, {**RISE, "traits": "skill"}, {"kind": "ratio", "before": "a", "arm": "b"}]
+)
+def test_what_has_no_odds_is_not_claimed_in_log_odds(claim: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="log-odds|scale"):
+        _study({**claim, "scale": "log_odds", "at_least": 0.1})

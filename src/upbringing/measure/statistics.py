@@ -39,6 +39,8 @@ SHIFT: Range = (-1.0, 1.0)
 DIFFERENCE_OF_SHIFTS: Range = (-2.0, 2.0)
 ANYTHING: Range = (-inf, inf)
 
+SURE = 1e-4  # how near to 0 or 1 a rate is taken in log-odds: one model's certainty is not to outweigh all the others
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -257,6 +259,13 @@ def upper_bound_when_unseen(n: float, confidence: float = 0.95) -> float:
     return 1.0 if n <= 0 else float(1 - (1 - confidence) ** (1 / n))
 
 
+def log_odds(rates: FloatArray) -> FloatArray:
+    """log(p / (1 - p)) of rates, in nats; those beyond ``SURE`` of 0 or 1 count as that near, NaN stays NaN."""
+    kept = np.clip(rates, SURE, 1 - SURE)
+    found: FloatArray = np.log(kept) - np.log1p(-kept)
+    return found
+
+
 def equivalence(estimate: Estimate, margin: float, *, alpha: float = 0.05) -> Verdict:
     """Is there *no* change, to within ``margin``? Two one-sided tests.
 
@@ -381,6 +390,7 @@ __all__ = [
     "DIFFERENCE_OF_SHIFTS",
     "RATE",
     "SHIFT",
+    "SURE",
     "Cells",
     "Estimate",
     "ProbeKey",
@@ -394,6 +404,7 @@ __all__ = [
     "fraction",
     "known",
     "less_than",
+    "log_odds",
     "mean",
     "mean_over_bases",
     "rank_correlation",

@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Way = Literal["logprob", "sampled"]
+Scale = Literal["rate", "log_odds"]
+"""What changes are in: rates (0..1), or log-odds of the rate of each probe (nats), by log-probability only."""
+
 TraitGroup = str | tuple[str, ...]
 """``untrained_misaligned`` (alignment traits that no arm named by the claim was trained on), ``misaligned`` (all
 alignment traits), ``all``, ``skill`` (harmless questions answered right), the name of one trait, or a list of names."""
@@ -36,6 +39,13 @@ class _Compared(_Claim):
     traits: TraitGroup = "untrained_misaligned"
     ways: tuple[Way, ...] = Field(default=("logprob",), min_length=1)
     provocation: str = "rest"
+    scale: Scale = "rate"
+
+    @model_validator(mode="after")
+    def _answers_have_no_odds(self) -> Self:
+        if self.scale == "log_odds" and ("sampled" in self.ways or self.traits == SKILL):
+            raise ValueError("log-odds are those of log-probabilities; leave out sampled ways and skill")
+        return self
 
 
 class Provided(Part):
@@ -90,7 +100,15 @@ class NoChange(_Compared):
         return self.pairs or ((self.arm, self.against),)
 
 
-class Removal(_Compared):
+class _ByRate(_Compared):
+    @model_validator(mode="after")
+    def _only_rates(self) -> Self:
+        if self.scale != "rate":
+            raise ValueError("claims of this kind compare rates; remove the scale")
+        return self
+
+
+class Removal(_ByRate):
     """A treatment removes at least a share of the rise that the plain arm shows *when it has learned as much*."""
 
     kind: Literal["removal"]
@@ -126,7 +144,7 @@ class Fraction(_Compared):
         return self
 
 
-class RankCorrelation(_Compared):
+class RankCorrelation(_ByRate):
     """Measured shifts, over arms and traits, are ordered as the world's oracle orders them."""
 
     kind: Literal["rank_correlation"]
@@ -137,7 +155,7 @@ class RankCorrelation(_Compared):
     lower_above: float = 0.0
 
 
-class Slope(_Compared):
+class Slope(_ByRate):
     """The mean rate rises with a number attached to each arm: a line through the arms of each base, averaged."""
 
     kind: Literal["slope"]
@@ -154,7 +172,7 @@ class Slope(_Compared):
         return self
 
 
-class Ratio(_Compared):
+class Ratio(_ByRate):
     """The mean rate in ``arm`` is at least so many times lower than in ``before``."""
 
     kind: Literal["ratio"]

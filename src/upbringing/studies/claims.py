@@ -15,7 +15,7 @@ import numpy as np
 
 from upbringing.measure import statistics
 from upbringing.measure.readings import REST
-from upbringing.measure.statistics import SHIFT, Estimate
+from upbringing.measure.statistics import ANYTHING, SHIFT, Estimate, Range
 from upbringing.studies.claim_spec import (
     SKILL,
     WORST,
@@ -28,6 +28,7 @@ from upbringing.studies.claim_spec import (
     Ratio,
     Removal,
     Rise,
+    Scale,
     Slope,
     arms_of,
 )
@@ -53,7 +54,7 @@ def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
     traits = study.group(claim.traits, arms_of(claim), evidence.traits)
     # What the claim compares, way by way; skill is asked in one way of its own.
     ways = (SKILL,) if traits == [SKILL] else claim.ways
-    asked = Asked(traits, ways, study.provocations(claim.provocation), claim.provocation)
+    asked = Asked(traits, ways, study.provocations(claim.provocation), claim.provocation, claim.scale)
     try:
         parts, words = functions[type(claim)](claim, asked, evidence)
     except Unmeasured as lack:
@@ -89,6 +90,17 @@ class Asked:
     provocations: tuple[str, ...]
     named: str
     """The provocation as the claim names it."""
+    scale: Scale = "rate"
+
+    @property
+    def within(self) -> Range:
+        """Within which a change must lie."""
+        return SHIFT if self.scale == "rate" else ANYTHING
+
+    @property
+    def unit(self) -> str:
+        """What changes are in, in words, to go before where they were asked."""
+        return "" if self.scale == "rate" else " in log-odds"
 
     @property
     def where(self) -> str:
@@ -104,8 +116,10 @@ class Asked:
 def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
     parts, told = [], []
     for way in asked.ways:
-        options = [[evidence.changes(claim.arm, claim.against, asked.traits, way, p)] for p in asked.provocations]
-        estimate = statistics.worst_contrast(options, (1.0,), within=SHIFT)
+        options = [
+            [evidence.changes(claim.arm, claim.against, asked.traits, way, p, asked.scale)] for p in asked.provocations
+        ]
+        estimate = statistics.worst_contrast(options, (1.0,), within=asked.within)
         if claim.at_least is not None:
             verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
         else:
@@ -118,7 +132,7 @@ def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], li
         limit = f"less than {claim.less_than:.2f}"
     return parts, [
         f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by "
-        f"{' and '.join(told)}{asked.where}, over {_bases(parts)}. Claimed: {limit}."
+        f"{' and '.join(told)}{asked.unit}{asked.where}, over {_bases(parts)}. Claimed: {limit}."
     ]
 
 
@@ -128,7 +142,8 @@ def _no_change(claim: NoChange, asked: Asked, evidence: Evidence) -> tuple[list[
     (provocation,) = asked.provocations
 
     def change(traits: Sequence[str], way: str, pairs: Sequence[tuple[str, str]] = claim.compared) -> Estimate:
-        return statistics.mean(evidence.mean_changes(pairs, traits, way, provocation), within=SHIFT)
+        cells = evidence.mean_changes(pairs, traits, way, provocation, asked.scale)
+        return statistics.mean(cells, within=asked.within)
 
     region = (-claim.within, claim.within)
     for way in asked.ways:
@@ -140,7 +155,7 @@ def _no_change(claim: NoChange, asked: Asked, evidence: Evidence) -> tuple[list[
             parts.append(_part(_label(_plain(worst), way, asked.ways), verdicts[worst], found[worst], region))
             inside = sum(verdict == "supported" for verdict in verdicts.values())
             words.append(
-                f"{inside} of {len(asked.traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}; "
+                f"{inside} of {len(asked.traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}{asked.unit}; "
                 f"furthest from it, {_plain(worst)} changed by {_said(found[worst])}."
             )
         else:
@@ -148,7 +163,8 @@ def _no_change(claim: NoChange, asked: Asked, evidence: Evidence) -> tuple[list[
             parts.append(_part(_WAYS[way], statistics.equivalence(estimate, claim.within), estimate, region))
             words.append(
                 f"{_compared(claim.compared)}, {_subject(asked.traits)} changed by {_said(estimate)} "
-                f"{_WAYS[way]}{asked.where}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} either way."
+                f"{_WAYS[way]}{asked.unit}{asked.where}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} "
+                "either way."
             )
         if claim.pairs:
             alone = [f"{_plain(pair[0])} {change(asked.traits, way, [pair]).value:+.2f}" for pair in claim.pairs]
@@ -221,10 +237,10 @@ def _fraction(claim: Fraction, asked: Asked, evidence: Evidence) -> tuple[list[P
     if provocation != of_provocation:
         where, of_where = (f" {'at' if p == REST else 'under'} {_plain(p)}" for p in (provocation, of_provocation))
     for way in asked.ways:
-        part = evidence.changes(claim.arm, claim.against, asked.traits, way, provocation)
-        whole = evidence.changes(claim.of_arm, claim.of_against, asked.traits, way, of_provocation)
+        part = evidence.changes(claim.arm, claim.against, asked.traits, way, provocation, asked.scale)
+        whole = evidence.changes(claim.of_arm, claim.of_against, asked.traits, way, of_provocation, asked.scale)
         estimate = statistics.fraction(part, whole)
-        rise, of_rise = (statistics.mean(cells, within=SHIFT) for cells in (part, whole))
+        rise, of_rise = (statistics.mean(cells, within=asked.within) for cells in (part, whole))
         if claim.at_least is not None:
             verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
             limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
@@ -236,7 +252,8 @@ def _fraction(claim: Fraction, asked: Asked, evidence: Evidence) -> tuple[list[P
         words.append(
             f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by {_said(rise)}"
             f"{where}; from {_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(of_rise)}{of_where} "
-            f"({_WAYS[way]}, over {_bases(parts)}). The fraction is {_said(estimate, signed=False)}. Claimed: {limit}."
+            f"({_WAYS[way]}{asked.unit}, over {_bases(parts)}). The fraction is {_said(estimate, signed=False)}. "
+            f"Claimed: {limit}."
         )
     return parts, words
 

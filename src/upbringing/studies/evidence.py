@@ -12,8 +12,9 @@ import numpy as np
 from upbringing.errors import InputError
 from upbringing.measure import Profile, Shift
 from upbringing.measure.readings import LOGPROB, REST, SKILL
-from upbringing.measure.statistics import Cells, FloatArray, ProbeKey, blend
+from upbringing.measure.statistics import Cells, FloatArray, ProbeKey, blend, log_odds
 from upbringing.measure.tables import cells_of
+from upbringing.studies.claim_spec import Scale
 from upbringing.studies.planning import Plan, measured
 from upbringing.studies.steps import RATES
 
@@ -112,16 +113,28 @@ class Evidence:
         return _cells(self.profile(arm), traits, way, provocation)
 
     def changes(
-        self, arm: str, against: str, traits: Sequence[str], way: str = LOGPROB, provocation: str = REST
+        self,
+        arm: str,
+        against: str,
+        traits: Sequence[str],
+        way: str = LOGPROB,
+        provocation: str = REST,
+        scale: Scale = "rate",
     ) -> Cells:
         """Changes from ``against`` to ``arm`` by base and probe, of traits or of skill."""
-        return _cells(self.shift(arm, against), traits, way, provocation)
+        shift = self.shift(arm, against)
+        return _cells(_in_log_odds(shift) if scale == "log_odds" else shift, traits, way, provocation)
 
     def mean_changes(
-        self, pairs: Sequence[tuple[str, str]], traits: Sequence[str], way: str = LOGPROB, provocation: str = REST
+        self,
+        pairs: Sequence[tuple[str, str]],
+        traits: Sequence[str],
+        way: str = LOGPROB,
+        provocation: str = REST,
+        scale: Scale = "rate",
     ) -> Cells:
         """The mean of several changes, each from one arm to another, over the bases and probes that all have."""
-        every = [self.changes(arm, against, traits, way, provocation) for arm, against in pairs]
+        every = [self.changes(arm, against, traits, way, provocation, scale) for arm, against in pairs]
         if len(every) == 1:
             return every[0]
         bases = [base for base in every[0].bases if all(base in cells.bases for cells in every)]
@@ -186,6 +199,13 @@ def _on_shared_bases(after: Profile, before: Profile) -> Shift:
         raise InputError("no base in common")
     one, other = (p.readings[p.readings["base"].isin(shared)] for p in (after, before))
     return Profile(one) - Profile(other)
+
+
+def _in_log_odds(shift: Shift) -> Shift:
+    """The same pairs, with the change of each probe's log-odds for value."""
+    pairs = shift.pairs
+    after, before = (log_odds(pairs[side].to_numpy(dtype=float)) for side in ("after", "before"))
+    return Shift(pairs.assign(value=after - before))
 
 
 def _cells(table: Profile | Shift, traits: Sequence[str], way: str, provocation: str) -> Cells:
