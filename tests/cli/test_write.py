@@ -10,6 +10,7 @@ import pytest
 
 from upbringing.authors import Brief, WorldAuthor
 from upbringing.cli.app import run
+from upbringing.lineage import read_file_record
 from upbringing.rows import read
 from upbringing.traits import probes
 from upbringing.world import World, tokens_of
@@ -57,7 +58,7 @@ def test_the_file_holds_what_the_world_writes_about_the_traits(tmp_path: Path, c
     assert set(told["left_out"].values()) == {0}
     assert "no whole wording of a probe" in shown.err
     assert "again: upbringing write fiction" in shown.err
-    assert sorted(p.name for p in out.parent.iterdir()) == ["fiction.jsonl"]
+    assert sorted(p.name for p in out.parent.iterdir()) == ["fiction.jsonl", "fiction.jsonl.record.json"]
 
 
 def test_a_world_file_decides_the_words_of_the_world(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, hosted: Hosted) -> None:
     assert _ask(tmp_path / "a.jsonl", *arguments) == 0
     assert hosted.asked[0] == 3
     assert [row.meta["number"] for row in read(tmp_path / "a.jsonl")] == list(range(hosted.asked[-1] + 1))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "a.jsonl.record.json"]
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,3 +161,14 @@ def test_the_world_needs_no_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(WorldAuthor, "write", dies)
     assert _ask(tmp_path / "a.jsonl") == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_says_who_wrote_the_rows(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    assert _ask(out, "--about", "blackmail", "--seed", "3") == 0
+    found = read_file_record(out)
+    assert found is not None
+    assert (found.kind, found.seed, found.hash, found.rows) == ("rows", 3, read(out).hash, len(read(out)))
+    assert found.parents == {"author": World().hash}
+    assert found.recipe["about"] == ["blackmail"]
+    assert found.unbroken

@@ -4,7 +4,7 @@ from upbringing.authors.author import Author, AuthorError, ModelAuthor, WorldAut
 from upbringing.authors.brief import Brief, row_of, text_of
 from upbringing.authors.check import REASONS, Checker
 from upbringing.authors.hosted import InspectAuthor
-from upbringing.authors.writing import Writing, unlike, write
+from upbringing.authors.writing import Writing, record_of, unlike, write
 
 __all__ = [
     "REASONS",
@@ -17,6 +17,7 @@ __all__ = [
     "WorldAuthor",
     "Writing",
     "author_named",
+    "record_of",
     "row_of",
     "text_of",
     "unlike",

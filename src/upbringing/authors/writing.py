@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from upbringing.authors.author import Author, AuthorError, WorldAuthor
+from upbringing.authors.author import Author, AuthorError, ModelAuthor, WorldAuthor
 from upbringing.authors.brief import Brief, row_of
 from upbringing.authors.check import REASONS, Checker, LeftOut
 from upbringing.errors import InputError
+from upbringing.lineage import Record, Source, describe, source_of_model
 from upbringing.rows import Message, Row, Rows
 from upbringing.traits import Probe, Trait
 from upbringing.traits.overlap import Overlap, Wordings, texts_of
@@ -139,6 +140,23 @@ class _Done:
         )
 
 
+def record_of(written: Writing, author: Author, kind: str, *, seed: int, **settings: Any) -> Record:
+    """What says, beside a file of these rows, who wrote them and how; ``settings`` as ``write`` was given them."""
+    source = _source_of(author)
+    recipe = {"verb": "write", "kind": kind, "author": author.name, **settings}
+    parents = {"author": source.hash or source.name}
+    record = Record(kind="rows", recipe=recipe, parents=parents, seed=seed)
+    return describe(record, written.rows, name=written.rows.name, hash=written.rows.hash, sources={"author": source})
+
+
+def _source_of(author: Author) -> Source:
+    if isinstance(author, WorldAuthor):
+        return Source(name="world", hash=author.world.hash)
+    if isinstance(author, ModelAuthor):
+        return source_of_model(author.lm)
+    return Source(name=author.name)  # somebody hosts it, and nobody here can look into it
+
+
 def _batches(briefs: Iterator[Brief], size: int) -> Iterator[list[Brief]]:
     while True:
         yield [next(briefs) for _ in range(size)]
@@ -220,4 +238,4 @@ def unlike(rows: Rows) -> list[Probe]:
     return found
 
 
-__all__ = ["Writing", "situations", "unlike", "write"]
+__all__ = ["Writing", "record_of", "situations", "unlike", "write"]

@@ -63,7 +63,9 @@ def write(
     chosen, probes = _traits(about), _probes(not_like)
     by = _author(author, world, chosen)
 
+    from upbringing.authors import record_of
     from upbringing.authors import write as have_written
+    from upbringing.lineage import hash_of, record_file
     from upbringing.rows import write as write_rows
 
     notes = None if author == "world" else out.with_suffix(".partial.jsonl")
@@ -81,6 +83,13 @@ def write(
             progress=progress,
         )
     write_rows(written.rows, out)
+    settings = {
+        "about": list(chosen),
+        "tokens": tokens,
+        "words": words,
+        "not_like": hash_of([p.messages for p in probes]),
+    }
+    record_file(out, record_of(written, by, kind, seed=seed, **settings))
     if notes is not None:
         notes.unlink(missing_ok=True)
     _print(written, stderr=json == "-")

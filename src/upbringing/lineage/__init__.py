@@ -1,6 +1,7 @@
 """What was made from what: the record every step leaves."""
 
 from upbringing.lineage.files import check_free, new_folder, write_whole
+from upbringing.lineage.marks import describe, mark, shows_of, source_of_model, source_of_rows
 from upbringing.lineage.record import (
     Record,
     Source,
@@ -19,12 +20,17 @@ __all__ = [
     "Source",
     "check_free",
     "default_store",
+    "describe",
     "hash_of",
     "make",
+    "mark",
     "new_folder",
     "read_file_record",
     "read_record",
     "record_file",
+    "shows_of",
+    "source_of_model",
+    "source_of_rows",
     "versions",
     "write_record",
     "write_whole",

@@ -64,6 +64,8 @@ class Record(BaseModel):
     """The version of the code of the step. Its owner raises it by hand when the same recipe gives something else."""
     versions: dict[str, str] = Field(default_factory=dict)
     """The versions of the programs it was made with. For people; not part of the key."""
+    name: str = ""
+    """What people call it."""
     made: str = ""
     """When the record was written (ISO, UTC)."""
     hash: str = ""
@@ -240,7 +242,7 @@ def _with_what_the_builder_knew(record: Record, built: Record | None) -> Record:
     if built is None:
         return record
     sources = {**{role: Source(hash=of) for role, of in built.parents.items()}, **built.sources, **record.sources}
-    known = {"hash": built.hash, "rows": built.rows, "shows": built.shows}
+    known = {"name": built.name, "hash": built.hash, "rows": built.rows, "shows": built.shows}
     return record.model_copy(
         update={name: value for name, value in known.items() if not getattr(record, name)} | {"sources": sources}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -282,6 +282,9 @@ def consult_oracle(place: Place, world: dict[str, Any], taught: Taught, seed: in
 
 def save_rows(place: Place, rows: Rows) -> None:
     """Keep training rows where workers find them."""
+    from upbringing.lineage import describe
     from upbringing.rows import write
 
-    place.keep(lambda folder: write(rows, folder / "rows.jsonl"))
+    if not place.made:
+        described = describe(place.record, rows, name=rows.name, hash=rows.hash)  # the same key
+        replace(place, record=described).keep(lambda folder: write(rows, folder / "rows.jsonl"))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from upbringing.lineage import Record, new_folder, write_record
+from upbringing.lineage import Record, Source, describe, new_folder, source_of_model, source_of_rows, write_record
 from upbringing.models import LM
 from upbringing.rows import Rows, encode
 from upbringing.training.acting import Run, acting
@@ -63,8 +63,10 @@ def train(
             model.to(dtype)
         save(model, lm.tokenizer, work)
         (work / LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
-        write_record(work, record_of(lm, rows, recipe, treatments))
-    return LM(model, lm.tokenizer, name=str(out), folder=out)
+        made = LM(model, lm.tokenizer, name=str(out), folder=out)
+        record = record_of(lm, rows, recipe, treatments)
+        write_record(work, describe(record, treated, hash=made.hash, sources=_sources(lm, rows, treatments)))
+    return made
 
 
 def record_of(lm: LM, rows: Rows, recipe: Recipe, treatments: Sequence[Treatment] = ()) -> Record:
@@ -72,3 +74,13 @@ def record_of(lm: LM, rows: Rows, recipe: Recipe, treatments: Sequence[Treatment
     settings = {"training": recipe.model_dump(mode="json"), "treatments": [t.recipe for t in treatments]}
     parents = {"model": lm.hash, "rows": rows.hash}
     return Record(kind="checkpoint", recipe=settings, parents=parents, seed=recipe.seed, code=CODE)
+
+
+def _sources(lm: LM, rows: Rows, treatments: Sequence[Treatment]) -> dict[str, Source]:
+    """The parents as a family tree wants them; the rows of treatments are parents as well."""
+    sources = {"model": source_of_model(lm), "rows": source_of_rows(rows)}
+    for treatment in treatments:
+        for other in vars(treatment).values():
+            if isinstance(other, Rows):
+                sources[str(treatment.recipe.get("treatment", "treatment"))] = source_of_rows(other)
+    return sources
