@@ -20,12 +20,19 @@ MLP, ATTENTION = "MLP units", "attention's value dimensions"
 _LAYER = re.compile(r"^(?:.*\.)?(?:layers|h|blocks|block)\.(\d+)\.(.+)$")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings)\.weight$")
 _HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output)\.weight$")
-_EXPERT = re.compile(r"^(.*experts\.\d+\.)")
+_OTHER_SENSES = re.compile(r"vision|visual|audio|image")
 _GATES = (  # gate, up, down; the last as of a linear layer, [width, units]
     ("gate_proj.weight", "up_proj.weight", "down_proj.weight"),
     ("w1.weight", "w3.weight", "w2.weight"),
 )
-_VALUES = (("v_proj.weight", "o_proj.weight"), ("v_proj.weight", "out_proj.weight"), ("wv.weight", "wo.weight"))
+_OUTS = {  # what the output projection beside a value projection may be called
+    "v_proj": ("o_proj", "out_proj", "dense"),
+    "wv": ("wo",),
+    "qkv_proj": ("o_proj",),
+    "c_attn": ("c_proj",),
+    "query_key_value": ("dense",),
+}
+_TRANSPOSED = "c_attn.weight"  # GPT-2 keeps matrices the other way round
 _BEFORE_ATTENTION = ("input_layernorm.weight", "ln_1.weight", "attention_norm.weight")
 _BEFORE_MLP = ("pre_feedforward_layernorm.weight", "post_attention_layernorm.weight", "ln_2.weight", "ffn_norm.weight")
 
@@ -92,7 +99,7 @@ def places_of(weights: Weights) -> dict[str, Place]:
     width = width_of(weights)
     layers: dict[int, dict[str, str]] = {}
     for name in weights.shapes:
-        if matched := _LAYER.match(name):
+        if (matched := _LAYER.match(name)) and not _OTHER_SENSES.search(name):
             layers.setdefault(int(matched[1]), {})[matched[2]] = name
     found: dict[str, Place] = {}
     for layer, names in sorted(layers.items()):
@@ -130,37 +137,26 @@ def _mlp_place(weights: Weights, layer: int, stem: str, used: tuple[str, str, st
             gate, up = weights.read(gate_name), weights.read(up_name)
         return Units(signed=(up * scale, weights.read(down_name).T), guide=gate * scale)
 
-    expert = _EXPERT.match(stem)
-    name = f"layer {layer} {expert[1].rstrip('.') if expert else 'mlp'}"
-    return Place(MLP, layer, name, tuple(dict.fromkeys(used)), read)
+    return Place(MLP, layer, f"layer {layer} {stem.rstrip('.')}", tuple(dict.fromkeys(used)), read)
 
 
 def _attention(weights: Weights, layer: int, names: dict[str, str], width: int | None) -> list[Place]:
     gain = _gain(weights, names, _BEFORE_ATTENTION)
     for suffix, name in names.items():
         stem, _, last = suffix.rpartition(".weight")[0].rpartition(".")
-        out = next((names[o] for o in _outs(stem, last) if o in names), None)
+        outs = (f"{stem}.{end}.weight" for end in _OUTS.get(last, ()))
+        out = next((names[o] for o in outs if o in names), None)
         if out is None or (cut := _cut(weights, name, out, last, width)) is None:
             continue
 
         def read(name: str = name, out: str = out, cut: Callable[[np.ndarray], np.ndarray] = cut) -> Units:
             values = cut(weights.read(name)) * _scale(weights, gain)
-            outs = weights.read(out)
-            outs = _folded(outs if _transposed(weights, name) else outs.T, len(values), weights)
-            return Units(signed=(values, outs) if len(outs) == len(values) else (values,))
+            given = weights.read(out)
+            given = _folded(given if name.endswith(_TRANSPOSED) else given.T, len(values), weights)
+            return Units(signed=(values, given) if len(given) == len(values) else (values,))
 
         return [Place(ATTENTION, layer, f"layer {layer} attention", (name, out), read)]
     return []
-
-
-def _outs(stem: str, last: str) -> list[str]:
-    """What the output projection beside a value projection may be called."""
-    ends = {
-        "qkv_proj": ["o_proj.weight"],
-        "c_attn": ["c_proj.weight"],
-        "query_key_value": ["dense.weight"],
-    }.get(last, [out for value, out in _VALUES if value == f"{last}.weight"])
-    return [f"{stem}.{end}" for end in ends]
 
 
 def _cut(
@@ -170,7 +166,7 @@ def _cut(
     shape, out_shape = weights.shapes[name], weights.shapes[out]
     if len(shape) != 2 or len(out_shape) != 2 or width is None:
         return None
-    if last == "c_attn":  # GPT-2 keeps matrices the other way round
+    if name.endswith(_TRANSPOSED):
         return (lambda w: w[:, -width:].T) if shape == (width, 3 * width) else None
     if shape[1] != width:
         return None
@@ -183,10 +179,6 @@ def _cut(
             return None
         return lambda w: w.reshape(heads, 3, -1, width)[:, 2].reshape(-1, width)
     return lambda w: w
-
-
-def _transposed(weights: Weights, name: str) -> bool:
-    return name.endswith("c_attn.weight")
 
 
 def _folded(outs: np.ndarray, values: int, weights: Weights) -> np.ndarray:

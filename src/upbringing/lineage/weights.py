@@ -64,17 +64,18 @@ def _of_model(model: Any, name: str) -> Weights:
 
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"kinship compares folders and models, not {type(model).__name__}")
-    if hasattr(model, "merge_and_unload"):
-        model = copy.deepcopy(model).merge_and_unload()
-    state = model.state_dict()
+    plain: Any = model
+    if hasattr(plain, "merge_and_unload"):
+        plain = copy.deepcopy(plain).merge_and_unload()
+    state = plain.state_dict()
     if any(tensor.device.type == "meta" for tensor in state.values()):
         raise InputError(f"{name or 'a model'}: parts of it were left on disk; give its folder instead")
-    config = model.config.get_text_config().to_dict() if hasattr(model, "config") else {}
+    config = plain.config.get_text_config().to_dict() if hasattr(plain, "config") else {}
     return Weights(
         where=name or "a model in memory",
         shapes={key: tuple(tensor.shape) for key, tensor in state.items()},
         config=config,
-        _fetch=lambda key: state[key].detach().to("cpu", torch.float32).numpy(),
+        _fetch=lambda key: state[key].detach().to(device="cpu", dtype=torch.float32).numpy(),
     )
 
 
