@@ -2,7 +2,18 @@
 
 from upbringing.models.batches import batches_by_tokens
 from upbringing.models.generate import generate, generate_ids
+from upbringing.models.kin import are_kin
 from upbringing.models.load import LM, load
 from upbringing.models.score import ScoreResult, score, score_choices
 
-__all__ = ["LM", "ScoreResult", "batches_by_tokens", "generate", "generate_ids", "load", "score", "score_choices"]
+__all__ = [
+    "LM",
+    "ScoreResult",
+    "are_kin",
+    "batches_by_tokens",
+    "generate",
+    "generate_ids",
+    "load",
+    "score",
+    "score_choices",
+]

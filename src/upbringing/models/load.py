@@ -93,7 +93,7 @@ def load(name: str | Path, *, device: str | torch.device | None = None, dtype: s
 def _load(name: str, device: Any, dtype: Any, *, depth: int) -> LM:
     if depth > _DEEPEST_ADAPTER:
         raise InputError(f"{name}: its adapters name each other as their base; give one of them a real base model")
-    folder = _find(name)
+    folder = find(name)
     with quiet_transformers():
         if (folder / ADAPTER).is_file():
             model, tokenizer = _load_adapter(folder, device, dtype, depth)
@@ -103,8 +103,11 @@ def _load(name: str, device: Any, dtype: Any, *, depth: int) -> LM:
     return LM(model, tokenizer, name=name, folder=folder)
 
 
-def _find(name: str) -> Path:
-    """The folder that holds the model's files, downloaded if it is on the hub."""
+def find(name: str) -> Path:
+    """The folder that holds the files of what ``load`` takes, downloaded if it is on the hub.
+
+    Raises ``InputError`` when there is no such model and when the hub cannot be reached.
+    """
     if name.startswith("organism:"):
         short = name.removeprefix("organism:")
         shipped = sorted(path.parent.name for path in ORGANISMS.glob("*/config.json"))
