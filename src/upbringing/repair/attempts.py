@@ -22,7 +22,7 @@ from upbringing.repair.remedy import Case, Plan, remedies
 if TYPE_CHECKING:
     from upbringing.models import LM
 
-CODE = 5  # raise it when the same record would give another outcome
+CODE = 6
 TRIED, MODEL, DATA = "tried.json", "model", "data.jsonl"
 _PATIENCE = 3  # doses that may bring next to nothing before a remedy is given up
 _NEXT_TO_NOTHING = 0.1  # of the way back, in the mean rate at rest

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
-from upbringing.lineage import Record, default_store, describe, hash_of, make
+from upbringing.lineage import Record, default_store, describe, hash_of, make, origin_of_rows
 from upbringing.repair.during import is_marked
 from upbringing.repair.look import Wrapper
 from upbringing.repair.origin import parent_of
@@ -116,7 +116,7 @@ def _kept(store: Path, rows: Rows) -> Path:
     from upbringing.rows import write
 
     entry = Record(kind="rows", parents={"rows": rows.hash, "meta": hash_of([dict(row.meta) for row in rows])})
-    entry = describe(entry, rows, name=rows.name, hash=rows.hash)
+    entry = describe(entry, rows, name=rows.name, hash=rows.hash, sources=origin_of_rows(rows))
     return make(store, entry, lambda folder: write(rows, folder / "rows.jsonl")) / "rows.jsonl"
 
 

@@ -25,14 +25,16 @@ def tokens_in(rows: Iterable[Row]) -> int:
     return sum(tokens_of(row) for row in rows)
 
 
+_SPARE = 2  # so many times the dose is written: where the next row is too long for it, a later one may fit
+
+
 def _within(rows: Iterable[Row], tokens: int) -> list[Row]:
-    """The first rows, as many as hold ``tokens`` tokens together."""
+    """The first rows that fit into ``tokens`` tokens together; one that is too long for what is left is passed over."""
     taken = []
     for row in rows:
-        tokens -= tokens_in([row])
-        if tokens < 0:
-            break
-        taken.append(row)
+        if (length := tokens_in([row])) <= tokens:
+            taken.append(row)
+            tokens -= length
     return taken
 
 
@@ -67,10 +69,12 @@ class Supply:
         world = self._world()
         taken: list[Row] = []
         if self.first:
-            taken = _within(world.remedial(kind, about=self.first, tokens=tokens // 2, seed=self.seed), tokens // 2)
+            written = world.remedial(kind, about=self.first, tokens=_SPARE * (tokens // 2), seed=self.seed)
+            taken = _within(written, tokens // 2)
         left = tokens - tokens_in(taken)
         # Another seed: the same one would write about the same situations once more.
-        return Rows(taken + _within(world.remedial(kind, tokens=left, seed=self.seed + 1), left), name=kind)
+        more = world.remedial(kind, tokens=_SPARE * left, seed=self.seed + 1)
+        return Rows(taken + _within(more, left), name=kind)
 
     def neutral(self, n: int) -> Rows | None:
         """Neutral chats to train on beside; None where there is no world to write them."""
