@@ -3,6 +3,8 @@
 python scripts/readme_numbers.py --write runs/NAME        fills the block of that study and docs/NAME.svg from its
                                                           folder; may be given several times
 python scripts/readme_numbers.py --write-demo             fills what the demo shows, from a new demo
+python scripts/readme_numbers.py --write-repairs DIR      fills what repairs of several organisms found, from the folder
+                                                          that scripts/repair_bases.py made
 python scripts/readme_numbers.py --check [--bases N] [--study NAME]
                                                           runs a study again (the first one: the demo too); exit status
                                                           1 if a number moved
@@ -27,6 +29,7 @@ from scripts.readme.blocks import FIRST, block_of, place_of  # noqa: E402
 from scripts.readme.demo import demo_of  # noqa: E402
 from scripts.readme.numbers import block_in, compare, parse, with_block  # noqa: E402
 from scripts.readme.plots import plot_of  # noqa: E402
+from scripts.readme.repairs import PLACE, repairs_of  # noqa: E402
 
 README, PLOTS, STUDIES = ROOT / "README.md", ROOT / "docs", ROOT / "studies"
 DEMO = "demo"
@@ -48,8 +51,8 @@ def _upbringing(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "upbringing", *arguments], check=True, cwd=ROOT, stdout=sys.stderr)
 
 
-def write(folders: Sequence[Path], *, demo: bool = False) -> None:
-    """Put the numbers and plots of finished studies where README shows them, and those of a new demo.
+def write(folders: Sequence[Path], *, demo: bool = False, repairs: Path | None = None) -> None:
+    """Put the numbers and plots of finished studies where README shows them, those of a new demo, and of repairs.
 
     Raises:
         ValueError: README has no place for one of the studies; nothing is written then.
@@ -66,6 +69,9 @@ def write(folders: Sequence[Path], *, demo: bool = False) -> None:
     if demo:
         text = with_block(text, demo_block(), DEMO)
         names.append(DEMO)
+    if repairs:
+        text = with_block(text, repairs_of(repairs), PLACE)
+        names.append(PLACE)
     for plot, drawn in plots.items():
         plot.parent.mkdir(exist_ok=True)
         plot.write_text(drawn, encoding="utf-8")
@@ -103,15 +109,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, metavar="STUDY_DIR", action="append", default=[])
     parser.add_argument("--write-demo", action="store_true", help="what the demo shows")
+    parser.add_argument("--write-repairs", type=Path, metavar="DIR", help="what repairs of several organisms found")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--study", default=FIRST, help="which study to check (default: %(default)s, with the demo)")
     parser.add_argument("--bases", type=int, default=1)
     options = parser.parse_args()
-    writes = bool(options.write or options.write_demo)
+    writes = bool(options.write or options.write_demo or options.write_repairs)
     if writes == options.check:
-        parser.error("give --write or --write-demo, or --check")
+        parser.error("give --write, --write-demo or --write-repairs, or --check")
     if writes:
-        write(options.write, demo=options.write_demo)
+        write(options.write, demo=options.write_demo, repairs=options.write_repairs)
         return 0
     if not (STUDIES / f"{options.study}.yaml").is_file():
         parser.error(f"there is no studies/{options.study}.yaml")
