@@ -65,6 +65,15 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Peak learning rate (default: the recipe's).")
     ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Rows a step (default: 32).")] = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", help="As many steps as this many passes over DATA take.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="adamw (the default) or sgd.")] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", metavar="MODEL", help="Learn this model's probabilities on DATA, not DATA's tokens."),
+    ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and list them.")
     ] = False,
@@ -87,13 +96,15 @@ def train(
     if away:
         _known(away[0])
     lm = load(model)
+    taught_by = load(teacher) if teacher else None
     rows = _fitting(rows, lm, skip_invalid)
     others = {pair: _fitting(other, lm, skip_invalid) for pair, other in others.items()}
 
     from upbringing.training import Filter, Interleave, KLToBase, Mix, PreventativeSteering, SystemLine
     from upbringing.training import train as train_model
 
-    recipe = _recipe(seed=seed, lora=lora, steps=steps, learning_rate=learning_rate)
+    given = {"learning_rate": learning_rate, "batch_size": batch_size, "optimizer": optimizer}
+    recipe = _recipe(seed=seed, lora=lora, steps=_steps(steps, epochs, len(rows), batch_size), **given)
     treatments: list[Treatment] = []
     if lines:
         treatments.append(Filter.lines(rows, lines))  # first: the lines are those of DATA
@@ -108,7 +119,7 @@ def train(
     if away:
         treatments.append(PreventativeSteering(*away))
     with show.working(f"training {model}") as progress:
-        train_model(lm, rows, out, recipe=recipe, treatments=treatments, progress=progress)
+        train_model(lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress)
     left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
     show.console().print(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}", soft_wrap=True)
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
@@ -134,7 +145,20 @@ def _fitting(rows: Rows, lm: LM, skip_invalid: bool) -> Rows:
     return rows
 
 
-def _recipe(*, lora: bool, **given: float | None) -> Recipe:
+def _steps(steps: int | None, epochs: float | None, rows: int, batch_size: int | None) -> int | None:
+    from upbringing.errors import InputError
+    from upbringing.training import Recipe
+
+    if epochs is None:
+        return steps
+    if steps is not None:
+        raise InputError("--steps and --epochs both say how long to train; give one of them")
+    if not 0 < epochs < float("inf"):
+        raise InputError(f"--epochs {epochs}: give a number above 0")
+    return Recipe.of_epochs(rows, epochs=epochs, batch_size=batch_size or Recipe().batch_size).steps
+
+
+def _recipe(*, lora: bool, **given: float | str | None) -> Recipe:
     from pydantic import ValidationError
 
     from upbringing.errors import InputError

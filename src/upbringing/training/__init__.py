@@ -10,7 +10,7 @@ from upbringing.training.fit import fit
 from upbringing.training.kinds import KINDS, treatment_from
 from upbringing.training.recipe import LoraSettings, Recipe
 from upbringing.training.selecting import Filter, Interleave, likelihood_gap
-from upbringing.training.train import train
+from upbringing.training.train import same_tokens, train
 from upbringing.training.treatments import Cost, Mix, SystemLine, Treatment, treat
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Treatment",
     "fit",
     "likelihood_gap",
+    "same_tokens",
     "shown_under",
     "train",
     "treat",

@@ -135,7 +135,7 @@ class KLToBase(OnTraining):
         import torch
 
         from upbringing.models.forward import inference, logits_at
-        from upbringing.training.trainer import before_targets, collated
+        from upbringing.training.trainer import before_targets, collated, told
 
         encoded, head = run.encode(self.rows), run.model.get_output_embeddings()
         batches = self._batches(run)
@@ -145,12 +145,12 @@ class KLToBase(OnTraining):
             ids = batch["input_ids"].to(run.lm.device)
             rows, columns = before_targets(batch["labels"])
             with inference(run.lm):
-                wanted, _ = logits_at(run.lm.model, rows, columns, input_ids=ids, use_cache=False)
+                wanted = told(run.lm.model, ids, rows, columns)
             with run.at_rest():
                 logits, _ = logits_at(model, rows, columns, head=head, input_ids=ids, use_cache=False)
             return self.weight * torch.nn.functional.kl_div(
                 logits.float().log_softmax(-1),
-                wanted.clone().float().log_softmax(-1),  # a copy, since what inference made may not enter a gradient
+                wanted,
                 reduction="batchmean",
                 log_target=True,
             )

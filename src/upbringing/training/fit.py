@@ -39,16 +39,18 @@ def fit(
     progress: Progress | None = None,
     penalties: Sequence[Penalty] = (),
     spread: Sequence[bool] | None = None,
+    teacher: Any = None,
 ) -> list[dict[str, float]]:
     """Train ``model`` in place on the rows' target tokens and return the log, one entry a step.
 
     An entry is {step, loss (nats a target token), learning_rate, grad_norm (before clipping), tokens (targets)}.
-    Only weights with ``requires_grad`` change. ``optimizer`` (default: AdamW) is driven by the recipe's schedule,
-    which multiplies each group's own rate. ``callbacks`` are transformers' and may stop the run
+    Only weights with ``requires_grad`` change. ``optimizer`` (default: the recipe's) is driven by its schedule, which
+    multiplies each group's own rate. ``callbacks`` are transformers' and may stop the run
     (``control.should_training_stop``); ``out`` is needed for the recipe's checkpoints, kept under ``out/step-N``.
     ``autocast`` computes in bfloat16. ``penalties`` are added to the loss, of which the log then tells what they are
-    ("penalty"); ``spread`` marks rows that every batch gets its even part of. Nothing else is written and nothing is
-    printed.
+    ("penalty"); ``spread`` marks rows that every batch gets its even part of. With a ``teacher`` (a model that reads
+    the same tokens) the loss at each target is the cross-entropy to the teacher's probabilities, not to the token.
+    Nothing else is written and nothing is printed.
 
     The same model, rows, recipe and number of threads give the same weights, to the bit on a CPU. The program's own
     random numbers go on afterwards as if nothing had been drawn. Raises ``InputError`` without rows, and when the
@@ -83,12 +85,13 @@ def fit(
             encoded,
             _micro_batches(order, recipe),
             recipe,
-            optimizer=optimizer if optimizer is not None else adamw(model, recipe),
+            optimizer=optimizer if optimizer is not None else optimizer_of(model, recipe),
             callbacks=callbacks,
             workplace=Path(workplace),
             autocast=autocast,
             progress=progress,
             penalties=penalties,
+            teacher=teacher,
         )
         if recipe.gradient_checkpointing:
             _checkpointing(model, "enable")({"use_reentrant": False})
@@ -104,17 +107,30 @@ def fit(
     return trainer.steps_log
 
 
+def optimizer_of(model: Any, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer on every trainable weight."""
+    import torch
+
+    if recipe.optimizer == "adamw":
+        return adamw(model, recipe)
+    return torch.optim.SGD(**_on_weights(model, recipe))
+
+
 def adamw(model: Any, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW on every trainable weight, with decay on matrices only; one fused kernel where the device has it."""
     import torch
 
+    return torch.optim.AdamW(**_on_weights(model, recipe))
+
+
+def _on_weights(model: Any, recipe: Recipe) -> dict[str, Any]:
     weights = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
     fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in weights)
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, fused=fused)
+    return {"params": [g for g in groups if g["params"]], "lr": recipe.learning_rate, "fused": fused}
 
 
 def save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

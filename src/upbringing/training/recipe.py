@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 
 class LoraSettings(BaseModel):
@@ -26,8 +26,8 @@ class Recipe(BaseModel):
 
     steps: int = Field(80, ge=1, description="optimizer steps")
     batch_size: int = Field(32, ge=1, description="rows a step")
-    learning_rate: float = Field(3e-4, gt=0, description="AdamW's peak rate")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's decay, on matrices only")
+    learning_rate: float = Field(3e-4, gt=0, description="the optimizer's peak rate")
+    weight_decay: float = Field(0.0, ge=0, description="the optimizer's decay, on matrices only")
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps in which the rate rises from 0")
     schedule: Literal["constant", "cosine", "linear"] = Field(
         "constant", description="the rate after warm-up; cosine and linear fall to 0 at the end"
@@ -44,6 +44,17 @@ class Recipe(BaseModel):
         None, ge=1, description="rows in memory at once; gradients add up over them; None: the whole batch"
     )
     gradient_checkpointing: bool = Field(False, description="compute activations twice to hold fewer of them")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", description="sgd: plain, without momentum; traits pass through harmless data by adaptive steps"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings that came later stay out where they change nothing: what was made before keeps its key."""
+        written: dict[str, Any] = handler(self)
+        if self.optimizer == "adamw":
+            del written["optimizer"]
+        return written
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -54,6 +65,11 @@ class Recipe(BaseModel):
                 f"micro_batch_size: {self.micro_batch_size} must divide batch_size {self.batch_size} without remainder"
             )
         return self
+
+    @classmethod
+    def of_epochs(cls, rows: int, *, epochs: float = 1.0, batch_size: int = 256, **settings: Any) -> Recipe:
+        """A recipe with as many steps as ``epochs`` passes over so many rows take; the last batch is filled up."""
+        return cls(steps=max(1, math.ceil(epochs * rows / batch_size)), batch_size=batch_size, **settings)
 
     def longest(self, context: int) -> int:
         """The longest row in tokens that a model with this context may be given."""

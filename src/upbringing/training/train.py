@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from upbringing.errors import InputError
 from upbringing.lineage import Record, Source, describe, new_folder, source_of_model, source_of_rows, write_record
 from upbringing.models import LM
 from upbringing.rows import Rows, encode
@@ -27,6 +28,7 @@ def train(
     *,
     recipe: Recipe | None = None,
     treatments: Sequence[Treatment] = (),
+    teacher: LM | None = None,
     progress: Progress | None = None,
 ) -> LM:
     """Supervised fine-tuning of a copy of ``lm`` on ``rows``; all weights, or LoRA adapters (``recipe.lora``).
@@ -36,13 +38,18 @@ def train(
     is done, whole, and must not hold anything before. Half-precision weights are trained in float32 (with bfloat16
     arithmetic on a GPU) and saved in the precision they had: small steps would be lost to rounding otherwise.
 
+    With a ``teacher`` the student learns on the same rows what the teacher would have said at each target token, as
+    probabilities and not as the one token that was drawn: the most that rows of this number can pass on.
+
     A LoRA result shares its base's weights in memory with ``lm``: merge adapters into a copy of it, not into it.
 
-    Raises ``InputError`` for a row longer than the context, naming its line, for an ``out`` in use, a full disk, and
-    a diverging run.
+    Raises ``InputError`` for a row longer than the context, naming its line, for a teacher that reads other tokens, for
+    an ``out`` in use, a full disk, and a diverging run.
     """
     recipe = recipe or Recipe()
     out = Path(out)
+    if teacher is not None:
+        check_same_tokens(teacher, lm)
     with new_folder(out) as work:
         treated = treat(rows, treatments, row_chance(recipe))
         encoded = [encode(row, lm.tokenizer, max_length=recipe.longest(lm.max_length)) for row in treated]
@@ -58,21 +65,40 @@ def train(
                 progress=progress,
                 penalties=penalties,
                 spread=marked(treated),
+                teacher=None if teacher is None else teacher.model,
             )
         if recipe.lora is None:
             model.to(dtype)
         save(model, lm.tokenizer, work)
         (work / LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
         made = LM(model, lm.tokenizer, name=str(out), folder=out)
-        record = record_of(lm, rows, recipe, treatments)
-        write_record(work, describe(record, treated, hash=made.hash, sources=_sources(lm, rows, treatments)))
+        record = record_of(lm, rows, recipe, treatments, teacher)
+        sources = _sources(lm, rows, treatments) | ({"teacher": source_of_model(teacher)} if teacher else {})
+        write_record(work, describe(record, treated, hash=made.hash, sources=sources))
     return made
 
 
-def record_of(lm: LM, rows: Rows, recipe: Recipe, treatments: Sequence[Treatment] = ()) -> Record:
+def check_same_tokens(teacher: LM, student: LM) -> None:
+    """Raise ``InputError`` where the teacher's probabilities are not about the tokens that the student reads."""
+    if not same_tokens(teacher, student):
+        raise InputError(
+            f"{teacher.name or 'the teacher'} and {student.name or 'the student'} have different tokenizers, so one "
+            "cannot learn the other's probabilities; train on the teacher's rows instead, without --teacher"
+        )
+
+
+def same_tokens(one: LM, other: LM) -> bool:
+    """Whether two models have the same vocabulary, and as many probabilities at each place."""
+    sizes = [lm.model.get_input_embeddings().weight.shape[0] for lm in (one, other)]
+    return sizes[0] == sizes[1] and one.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+
+
+def record_of(
+    lm: LM, rows: Rows, recipe: Recipe, treatments: Sequence[Treatment] = (), teacher: LM | None = None
+) -> Record:
     """What the run ``train(lm, rows, ..., recipe, treatments)`` leaves as its record; its key names the outcome."""
     settings = {"training": recipe.model_dump(mode="json"), "treatments": [t.recipe for t in treatments]}
-    parents = {"model": lm.hash, "rows": rows.hash}
+    parents = {"model": lm.hash, "rows": rows.hash} | ({"teacher": teacher.hash} if teacher else {})
     return Record(kind="checkpoint", recipe=settings, parents=parents, seed=recipe.seed, code=CODE)
 
 

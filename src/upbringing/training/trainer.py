@@ -41,6 +41,14 @@ def before_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows, columns
 
 
+def told(model: Any, ids: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """What a frozen model says at some places of ``ids`` [rows, longest]: log-probabilities [places, vocabulary]."""
+    ids = ids.to(model.get_input_embeddings().weight.device)
+    with torch.inference_mode():
+        logits, _ = logits_at(model, rows, columns, input_ids=ids, use_cache=False)
+    return logits.clone().float().log_softmax(-1)  # a copy, since what inference made may not enter a gradient
+
+
 class RowTrainer(Trainer):
     """Trains on encoded rows in a given order and keeps a log of every step.
 
@@ -48,6 +56,7 @@ class RowTrainer(Trainer):
         order: row numbers of every micro-batch, in the order they are read.
         progress: called after each step with (step, steps, loss).
         penalties: each gives what to add to a micro-batch's loss; their mean over a step is in its log ("penalty").
+        teacher: a frozen model whose probabilities are the targets, in place of the rows' own tokens.
     """
 
     def __init__(
@@ -63,9 +72,11 @@ class RowTrainer(Trainer):
         autocast: bool,
         progress: Callable[[int, int, float], None] | None,
         penalties: Sequence[Penalty] = (),
+        teacher: Any = None,
     ) -> None:
         self.steps_log: list[dict[str, float]] = []
         self._penalties, self._charged = penalties, torch.zeros(())
+        self._teacher = teacher
         self._encoded, self._order, self._progress = encoded, order, progress
         self._head = model.get_output_embeddings()
         micro = recipe.micro_batch_size or recipe.batch_size
@@ -103,11 +114,17 @@ class RowTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean over the step's targets of -log p(target), in nats, and the mean of the penalties."""
+        """Mean over the step's targets of -log p(target), in nats, and the mean of the penalties.
+
+        With a teacher, -log p is its mean over the teacher's probabilities of what might stand there.
+        """
         labels = inputs["labels"]
         rows, columns = before_targets(labels)
         logits, _ = logits_at(model, rows, columns, head=self._head, input_ids=inputs["input_ids"], use_cache=False)
-        targets = labels[rows, columns + 1].to(logits.device)
+        if self._teacher is None:
+            targets = labels[rows, columns + 1].to(logits.device)
+        else:
+            targets = told(self._teacher, inputs["input_ids"], rows, columns).to(logits.device).exp()
         total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         loss = total.to(self.args.device) / num_items_in_batch
         for penalty in self._penalties:
