@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import nan
 from pathlib import Path
@@ -90,56 +90,79 @@ def repair(
         if rows is None
         else from_rows(model, rows, reference=reference, honest=honest, recipe=recipe, lesson=lesson, seed=seed)
     )
-    look = Look(looked, wrappers(start), probes=probes, skill=skill, samples=samples, seed=seed)
-    if kept_traits:
-        look = _with_kept(look, kept_traits)
+    look = Look((*looked, *kept_traits), wrappers(start), probes=probes, skill=skill, samples=samples, seed=seed)
     say("asking the spoiled model and the clean one")
+    state = _examined(start, look, goal, looked)
+    limit = budget if budget is not None else start.damage or BUDGET
+    outcome = state.outcome(model, limit)
+    if outcome.nothing_to_repair:
+        return outcome
+    first = _most_shifted(goal, state.before["search"], state.clean["search"], looked)
+    case = _case(start, look, goal, state.ask, Supply(None, None if written is None else Path(written), seed, first))
+    say("searching")
+    tried, failures = search(case, chosen(remedies, case), limit, engine)
+    outcome = replace(outcome, tried=tuple(tried), failures=tuple(failures), found=smallest(tried))
+    if outcome.found is None:
+        return outcome
+    say("checking what was found")
+    return _checked(outcome, state, case)
+
+
+@dataclass(frozen=True)
+class _State:
+    """The spoiled model and the clean one as they were found, each by both halves of the probes."""
+
+    start: Start
+    look: Look
+    goal: Goal
+    looked: tuple[str, ...]
+    ask: Callable[[LM, Part], Path]
+    before: dict[Part, Profile]
+    clean: dict[Part, Profile | None]
+
+    def outcome(self, model: LM, budget: int) -> Repair:
+        """What is known before the search."""
+        whole = None if self.clean["search"] is None else together(self.clean["search"], _there(self.clean["final"]))
+        return Repair(
+            model=model.name or "a model in memory",
+            goal=self.goal,
+            traits=self.looked,
+            misaligned=tuple(misaligned(self.goal, together(*self.before.values()), whole, self.looked)),
+            before=self.before["final"],
+            reference=self.clean["final"],
+            kept=tuple(w.name for w in self.look.wrappers if w.kept),
+            budget=budget,
+            damage=self.start.damage,
+        )
+
+
+def _examined(start: Start, look: Look, goal: Goal, looked: tuple[str, ...]) -> _State:
     ask = partial(_asked, start.store, look)
     parts: tuple[Part, Part] = ("search", "final")
     before = {part: _profile(ask(start.spoiled, part)) for part in parts}
     clean = {part: None if start.reference is None else _profile(ask(start.reference, part)) for part in parts}
-    reference_all = None if clean["search"] is None else together(clean["search"], _there(clean["final"]))
-    bad = misaligned(goal, together(*before.values()), reference_all, looked)
-    limit = budget if budget is not None else start.damage or BUDGET
-    outcome = partial(
-        Repair,
-        model=model.name or "a model in memory",
-        goal=goal,
-        traits=looked,
-        misaligned=tuple(bad),
-        before=before["final"],
-        reference=clean["final"],
-        kept=tuple(w.name for w in look.wrappers if w.kept),
-        budget=limit,
-        damage=start.damage,
-    )
-    if not bad:
-        return outcome()
-    first = _most_shifted(goal, before["search"], clean["search"], looked)
-    case = _case(start, look, goal, ask, Supply(None, None if written is None else Path(written), seed, first))
-    say("searching")
-    tried, failures = search(case, chosen(remedies, case), limit, engine)
-    best = smallest(tried)
-    so_far = partial(outcome, tried=tuple(tried), failures=tuple(failures))
-    if best is None:
-        return so_far()
-    say("checking what was found")
+    return _State(start, look, goal, looked, ask, before, clean)
+
+
+def _checked(outcome: Repair, state: _State, case: Case) -> Repair:
+    """Judge what the search found, once, by what it did not use."""
     from upbringing.models import load
 
-    folder = attempts.folder_of(case, best.remedy, best.dose)
+    assert outcome.found is not None
+    folder = attempts.folder_of(case, outcome.found.remedy, outcome.found.dose)
     mended = load(folder / attempts.MODEL)
-    after = _profile(ask(mended, "final"))
+    after = _profile(state.ask(mended, "final"))
     lessons = (case.lesson_before, attempts.lesson(case, mended))
-    checked = final_check(
-        goal,
+    final = final_check(
+        state.goal,
         after,
-        spoiled=before["final"],
-        reference=clean["final"],
-        traits=looked,
-        kept=tuple(w.name for w in look.wrappers if w.kept),
+        spoiled=outcome.before,
+        reference=outcome.reference,
+        traits=state.looked,
+        kept=outcome.kept,
         lessons=lessons,
     )
-    return so_far(found=best, after=after, final=checked, lessons=lessons, folder=folder)
+    return replace(outcome, after=after, final=final, lessons=lessons, folder=folder)
 
 
 def _traits(names: Sequence[str] | None, shift: Shift | None) -> tuple[str, ...]:
@@ -161,10 +184,6 @@ def _keep(names: Sequence[str] | None) -> tuple[bool | None, tuple[str, ...]]:
         return None, ()
     kept = tuple(library([name for name in names if name not in ("lesson", "nothing")]))
     return "lesson" in names, kept
-
-
-def _with_kept(look: Look, kept: tuple[str, ...]) -> Look:
-    return replace(look, traits=(*look.traits, *kept))
 
 
 def _asked(store: Path, look: Look, lm: LM, part: Part) -> Path:
