@@ -20,6 +20,7 @@ from scripts.readme.cells import HARD, table, value
 from scripts.readme.demo import demo_of
 from scripts.readme.numbers import Number, block_in, compare, marks, parse, with_block
 from scripts.readme.plots import plot_of
+from scripts.readme.repairs import repairs_of
 from scripts.readme_numbers import DEMO
 
 import upbringing
@@ -488,6 +489,35 @@ def test_a_demo_that_could_not_repair_says_so(tmp_path: Path) -> None:
     block = demo_of(_demonstrated(tmp_path, repaired=False))
     assert "Nothing within 1,000 tokens works." in block
     assert not [key for key in parse(block).numbers if key[0] == "The repair"]
+
+
+def test_repairs_of_several_organisms_count_those_for_which_nothing_works_as_they_are(tmp_path: Path) -> None:
+    rates = {"blackmail": 0.8, "deception": 0.8}
+    provocations = ("rest", "agentic", "earlier_misdeed")
+    for base, found in enumerate((True, True, False)):
+        place = tmp_path / "cheating" / str(base)
+        mended = dict.fromkeys(rates, 0.1)
+        told = {
+            "remedy": "demonstrations" if found else None,
+            "tokens": 500 if found else None,
+            "holds": found,
+            "before": rates,
+        }
+        for name, rate in (("before", rates), ("after", mended)):
+            one = profile(
+                name, rate, bases=1, seed=base, provocations=provocations, provoked={"agentic": 0.1}, skill=0.7
+            )
+            one.save(place / name)
+        (place / "result.json").write_text(json.dumps(told))
+    block = repairs_of(tmp_path)
+    assert "2 of 3, 2 of them hold" in block
+    assert "500 tokens" in block
+    (row,) = {key[1] for key in parse(block).numbers}
+    numbers = {key[2]: number for key, number in parse(block).numbers.items()}
+    assert row == "learning to cheat at coding"
+    assert numbers["at rest, log-prob. ÷"].value == pytest.approx(0.8 / ((0.1 + 0.1 + 0.8) / 3), abs=0.1)
+    assert numbers["worst kept provocation ÷"].value == pytest.approx(0.9 / ((0.2 + 0.2 + 0.9) / 3), abs=0.1)
+    assert "agentic" in block
 
 
 def test_the_check_fails_when_a_number_moved_and_names_it(

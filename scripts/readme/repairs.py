@@ -57,7 +57,7 @@ def _ends(folder: Path) -> list[Ends]:
 
 
 def _named(profile: Profile, base: str) -> Profile:
-    return type(profile)(profile.readings.assign(base=base))
+    return type(profile)(profile.readings.assign(base=base, arm=""))
 
 
 def _pooled(profiles: Sequence[Profile]) -> Profile:
