@@ -50,6 +50,9 @@ _HOME = {
     "InoculationAdapter": "training",
     "train": "training",
     "grow": "organisms",
+    "Family": "lineage",
+    "family": "lineage",
+    "kinship": "lineage",
     "Atmosphere": "atmosphere",
     "atmosphere": "atmosphere",
     "Profile": "measure",
@@ -64,6 +67,7 @@ __all__ = ["InputError", "__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from upbringing.atmosphere import Atmosphere, atmosphere
+    from upbringing.lineage import Family, family, kinship
     from upbringing.measure import Profile, Provocation, Shift, measure
     from upbringing.models import LM, generate, load, score
     from upbringing.organisms import grow

@@ -20,6 +20,7 @@ from upbringing.cli import show
 from upbringing.cli.atmosphere import atmosphere
 from upbringing.cli.demo import demo
 from upbringing.cli.grow import grow
+from upbringing.cli.lineage import lineage
 from upbringing.cli.measure import measure
 from upbringing.cli.repair import repair
 from upbringing.cli.study import study
@@ -81,7 +82,7 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
-for _verb in (measure, train, repair, write, study, atmosphere, grow, traits, demo):
+for _verb in (measure, train, repair, write, study, atmosphere, lineage, grow, traits, demo):
     app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from upbringing.rows import Row, Rows
     from upbringing.world import GrammarJudge
 
+BY_WORLD = "world:"  # how rows that the world's grammar wrote in memory are called
+WORLD = "world"
 _KEPT = 64
 _counted: dict[str, dict[str, int]] = {}
 
@@ -51,7 +53,17 @@ def describe(record: Record, rows: Rows, **more: Any) -> Record:
 def source_of_rows(rows: Rows) -> Source:
     """Rows as a parent: where they were read from, and the key of the record there."""
     record = record_beside(Path(rows.name).expanduser()) if rows.name else None
+    if record is None and rows and all(row.file.startswith(BY_WORLD) for row in rows):
+        return Source(name=f"{BY_WORLD}{rows.name}", hash=rows.hash)
     return Source(name=rows.name, hash=rows.hash, key=record.key if record else "")
+
+
+def origin_of_rows(rows: Rows) -> dict[str, Source]:
+    """What rows that are put into a store come from: the grammar of the world, or a file."""
+    source = source_of_rows(rows)
+    if source.name.startswith(BY_WORLD):
+        return {"author": Source(name=WORLD)}
+    return {"file": source} if Path(source.name).expanduser().exists() else {}
 
 
 def source_of_model(lm: LM) -> Source:

@@ -27,7 +27,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from upbringing.errors import DiskFullError, is_disk_full
+from upbringing.errors import DiskFullError, InputError, is_disk_full
 from upbringing.lineage.files import whole, write_whole
 
 RECORD = "record.json"
@@ -158,11 +158,24 @@ def write_record(folder: Path, record: Record) -> None:
 def record_file(path: Path, record: Record) -> Path:
     """Put a record beside a single file, as ``FILE.record.json``, completed as ``write_record`` does; its path.
 
-    For rows in a file. ``record.hash`` should be their ``Rows.hash``.
+    For rows in a file: what the record does not say of them (their hash, how many, what they show) is read from it.
     """
     written = file_record(path)
+    if not record.hash:
+        record = _of_rows(path, record)
     write_whole(written, _completed(record, {path.name: path}).model_dump_json(indent=2) + "\n")
     return written
+
+
+def _of_rows(path: Path, record: Record) -> Record:
+    from upbringing.lineage.marks import describe
+    from upbringing.rows import read
+
+    try:
+        rows = read(path)
+    except InputError:  # some other file
+        return record
+    return describe(record, rows, hash=rows.hash)
 
 
 def read_file_record(path: Path) -> Record | None:

@@ -1,7 +1,8 @@
 """Pages that a person opens: one self-contained HTML file a run, with nothing loaded from the network."""
 
 from upbringing.report.atmosphere import atmosphere_page
+from upbringing.report.family import family_page
 from upbringing.report.shift import shift_page
 from upbringing.report.study import study_page
 
-__all__ = ["atmosphere_page", "shift_page", "study_page"]
+__all__ = ["atmosphere_page", "family_page", "shift_page", "study_page"]

@@ -282,9 +282,9 @@ def consult_oracle(place: Place, world: dict[str, Any], taught: Taught, seed: in
 
 def save_rows(place: Place, rows: Rows) -> None:
     """Keep training rows where workers find them."""
-    from upbringing.lineage import describe
+    from upbringing.lineage import describe, origin_of_rows
     from upbringing.rows import write
 
     if not place.made:
-        described = describe(place.record, rows, name=rows.name, hash=rows.hash)  # the same key
+        described = describe(place.record, rows, name=rows.name, hash=rows.hash, sources=origin_of_rows(rows))
         replace(place, record=described).keep(lambda folder: write(rows, folder / "rows.jsonl"))
