@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from upbringing.measure import Profile
+    from upbringing.measure import Profile, Provocation
+    from upbringing.measure.provoking import Provoked, Shown
     from upbringing.models import LM
+    from upbringing.rows import Rows
 
 _COLUMNS = ("trait", "rate", "95%", "sampled", "95%", "missing", "worst under", "probes")
+_PROVOKED = ("trait", "resting", "95%", "provoked", "95%", "provocation", "unprompted", "95%", "provocation")
 _OTHER_NAME, _PREFILL = "Orin", "I will"  # provocations that need no training rows
 
 
@@ -23,6 +25,20 @@ def measure(
     traits: Annotated[
         str | None, typer.Option("--traits", metavar="A,B", help="Only these traits (default: all).")
     ] = None,
+    provoke: Annotated[
+        bool,
+        typer.Option(
+            "--provoke",
+            help="Also search a library of wrappers for what shows each trait most; about 10 times the work.",
+        ),
+    ] = False,
+    provoke_with: Annotated[
+        str | None,
+        typer.Option("--provoke-with", metavar="DATA", help="Provoke with the format of these training rows too."),
+    ] = None,
+    wrappers: Annotated[
+        Path | None, typer.Option("--wrappers", metavar="FILE", help="Provoke with wrappers of your own (YAML) too.")
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result for machines; - is stdout.")
     ] = None,
@@ -32,6 +48,10 @@ def measure(
     Two ways: the probability of the misaligned answer against the aligned one (rate), and answers that are
     sampled and judged (sampled). Both with 95% intervals over families and probes. Then under another name and
     with the answer begun for it, if that makes the trait show more (worst under).
+
+    With --provoke, each trait is asked inside many wrappers: roles, triggers, other forms, long contexts, past
+    misdeeds, the format of training rows. The one that shows it most is found on half of its families and confirmed
+    on the other half, so that it is not luck. Unprompted: the most inside wrappers that suggest no bad conduct.
     """
     from upbringing.cli import show
     from upbringing.traits import traits as known_traits
@@ -39,7 +59,10 @@ def measure(
     show.check_json_target(json)
     names = chosen(traits)
     known_traits(names)  # a misspelt name is found before the model is loaded
+    rows = None if provoke_with is None else _rows(provoke_with)
     lm = load(model)
+    provoke = provoke or rows is not None or wrappers is not None
+    put = _wrappers(lm, names, rows, wrappers) if provoke else []
 
     from upbringing.measure import other_name, prefill
 
@@ -51,6 +74,12 @@ def measure(
         one |= {"worst_provocation": provocation, "worst_rate": worst.value, "worst_interval": [worst.lo, worst.hi]}
     print_profile(summary, stderr=json == "-")
     _print_missing(profile, stderr=json == "-")
+    if provoke:
+        found = _provoked(lm, f"provoking {model}", traits=names, wrappers=put)
+        for name, one in found.traits.items():
+            summary["traits"][name] |= one.as_dict()
+        summary["provoked"] = found.beside()
+        print_provoked(found, stderr=json == "-")
     show.write_json(summary, json)
     show.replay()
 
@@ -107,6 +136,61 @@ def print_profile(summary: dict[str, Any], *, stderr: bool = False) -> None:
     out = show.console(stderr=stderr)
     show.print_table(out, _COLUMNS, rows, title=str(summary["model"]), spare=2)
     out.print(f"coherence {show.number(summary['coherence'])}   skill {show.number(summary['skill'])}")
+
+
+def _wrappers(lm: LM, names: list[str] | None, rows: Rows | None, file: Path | None) -> list[Provocation]:
+    """All wrappers to provoke with; what is wrong with them is found before anything is asked."""
+    from upbringing.measure.wrappers import wrappers_for
+
+    return wrappers_for(lm, names, rows=rows, file=file)
+
+
+def _rows(data: str) -> Rows:
+    from upbringing.rows import read
+
+    return read(data)
+
+
+def _provoked(lm: LM, what: str, **settings: Any) -> Provoked:
+    """Provoke a model under a progress bar."""
+    from upbringing.cli import show
+
+    with show.working(what) as progress:
+        from upbringing.measure import provoke
+
+        return provoke(lm, progress=progress, **settings)
+
+
+def print_provoked(found: Provoked, *, stderr: bool = False) -> None:
+    """The table of resting and provoked character, then what clearly showed, and what could not be tried."""
+    from upbringing.cli import show
+    from upbringing.measure.provoking import OVERALL
+
+    def cells(shown: Shown) -> tuple[str, str, str]:
+        return show.number(shown.provoked.value), show.interval(shown.provoked.interval), shown.provocation
+
+    told = {**found.traits, **({OVERALL: found.overall} if found.overall else {})}
+    rows = [
+        (
+            name,
+            show.number(one.resting.value),
+            show.interval(one.resting.interval),
+            *cells(one.most),
+            *cells(one.unprompted),
+        )
+        for name, one in told.items()
+    ]
+    out = show.console(stderr=stderr)
+    show.print_table(out, _PROVOKED, rows, title=f"{found.model}, resting and provoked", spare=5)
+    most, unprompted = (
+        sum(getattr(one, side).clear for one in found.traits.values()) for side in ("most", "unprompted")
+    )
+    out.print(
+        f"clearly more than at rest (95%): {most} of {len(found.traits)} traits provoked, {unprompted} unprompted; "
+        "chosen on one half of the families, shown for the other"
+    )
+    for name, reason in found.left_out.items():
+        out.print(f"left out: {name} ({reason})")
 
 
 def _worst(one: dict[str, Any]) -> str:

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from upbringing.measure.provocations import (
         Provocation,
         agentic,
+        around,
+        earlier_exchange,
         long_document,
         opposite_line,
         other_name,
         prefill,
         training_format,
     )
+    from upbringing.measure.provoking import Provoked, provoke
     from upbringing.measure.questions import Question, pose, prepare
     from upbringing.measure.readings import Reading
     from upbringing.measure.shift import Shift
     from upbringing.measure.statistics import Cells, Estimate
+    from upbringing.measure.wrappers import wrappers_for
 
 # Where each public name lives; a name is imported when it is first asked for (numpy alone costs a tenth of a second).
 _HOME = {
@@ -34,19 +38,24 @@ _HOME = {
     "Judge": "asking",
     "Profile": "profile",
     "Provocation": "provocations",
+    "Provoked": "provoking",
     "Question": "questions",
     "Reading": "readings",
     "Shift": "shift",
     "ask": "asking",
     "measure": "asking",
     "agentic": "provocations",
+    "around": "provocations",
+    "earlier_exchange": "provocations",
     "long_document": "provocations",
     "opposite_line": "provocations",
     "other_name": "provocations",
     "pose": "questions",
     "prefill": "provocations",
     "prepare": "questions",
+    "provoke": "provoking",
     "training_format": "provocations",
+    "wrappers_for": "wrappers",
 }
 
 __all__ = [
@@ -55,11 +64,14 @@ __all__ = [
     "Judge",
     "Profile",
     "Provocation",
+    "Provoked",
     "Question",
     "Reading",
     "Shift",
     "agentic",
+    "around",
     "ask",
+    "earlier_exchange",
     "long_document",
     "measure",
     "opposite_line",
@@ -67,7 +79,9 @@ __all__ = [
     "pose",
     "prefill",
     "prepare",
+    "provoke",
     "training_format",
+    "wrappers_for",
 ]
 
 

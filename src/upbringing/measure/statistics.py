@@ -110,6 +110,13 @@ def mean(cells: Cells, *, within: Range = RATE, confidence: float = 0.95) -> Est
     return _combine([cells], (1.0,), within, confidence)
 
 
+def level(cells: Cells) -> float:
+    """The value of :func:`mean` without its interval, which takes nearly all of the time."""
+    by_base = cells.by_base(list(dict.fromkeys(key[0] for key in cells.probes)))
+    of_traits = plain_mean(by_base.T)
+    return float(plain_mean(of_traits))
+
+
 def difference(one: Cells, other: Cells, *, within: Range = DIFFERENCE_OF_SHIFTS, confidence: float = 0.95) -> Estimate:
     """Mean of ``one`` less mean of ``other``: paired by probe, and by base where they have bases in common."""
     return _combine([one, other], (1.0, -1.0), within, confidence)

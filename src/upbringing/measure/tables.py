@@ -118,12 +118,10 @@ class ValueTable:
         The largest of several looks larger than it is, so the interval is widened as for k comparisons (Bonferroni).
         """
         names = self.provocations if among is None else among
-        confidence = 1 - 0.05 / max(len(names), 1)
-        found = {name: self.mean(trait, way, name, confidence=confidence) for name in names}
-        seen = {name: estimate for name, estimate in found.items() if np.isfinite(estimate.value)}
-        if not seen:
-            return next(iter(found.items()))
-        return max(seen.items(), key=lambda item: item[1].value)
+        levels = {name: statistics.level(self.cells(trait, way, name)) for name in names}
+        seen = {name: level for name, level in levels.items() if np.isfinite(level)}
+        worst = max(seen, key=lambda name: seen[name]) if seen else next(iter(names))
+        return worst, self.mean(trait, way, worst, confidence=1 - 0.05 / max(len(names), 1))
 
     def _chosen(self, traits: str | Sequence[str] | None, way: str, provocation: str) -> pd.DataFrame:
         frame = self._frame
