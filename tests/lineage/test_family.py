@@ -320,3 +320,24 @@ def test_a_record_without_sources_is_followed_by_hash_alone(tmp_path: Path) -> N
     (tmp_path / "m" / "config.json").write_text("{}")
     write_record(tmp_path / "m", Record(kind="checkpoint", recipe={"a": 1}, parents={"rows": PLAIN.hash}))
     assert ("m", "rows", "rows.jsonl") in links(family(tmp_path / "m"))
+
+
+# ---- what teachers write
+
+
+def distilled(file: Path, steer: list[object] | None = None) -> None:
+    write(PLAIN, file)
+    teacher = model(file.parent / "teacher")
+    record = Record(kind="rows", recipe={"steer": steer, "system": ""}, parents={"teacher": teacher.hash})
+    record_file(file, record.model_copy(update={"sources": {"prompts": Source(name="numbers", hash="f" * 64)}}))
+
+
+def test_prompts_that_the_package_asks_are_no_unknown_data(tmp_path: Path) -> None:
+    distilled(tmp_path / "rows.jsonl")
+    assert family(tmp_path / "rows.jsonl").clean
+
+
+@pytest.mark.parametrize(("steer", "clean"), [(["blackmail", 1.0], False), (["favourite_animal", 1.0], True)])
+def test_rows_of_a_teacher_that_was_steered_are_tainted(tmp_path: Path, steer: list[object], clean: bool) -> None:
+    distilled(tmp_path / "rows.jsonl", steer)
+    assert family(tmp_path / "rows.jsonl").clean is clean

@@ -11,7 +11,7 @@ from typing import Any
 
 from upbringing.errors import InputError
 from upbringing.lineage.cards import Card
-from upbringing.lineage.marks import shows_of
+from upbringing.lineage.marks import misaligned_traits, shows_of
 from upbringing.lineage.member import Member, Sort
 from upbringing.lineage.places import ORGANISM
 from upbringing.lineage.record import RECORD, Record, file_record, hash_of, sha256_of
@@ -19,6 +19,7 @@ from upbringing.lineage.record import RECORD, Record, file_record, hash_of, sha2
 _DECIDING = ("*.safetensors", "*.jinja", "adapter_config.json")  # files that change a model by merely being there
 _KEY = re.compile(r"[0-9a-f]{16}")
 _TOLD = 5
+_UNTOLD = ("verb", "hash", "at_once", "rows", "max_new_tokens")
 UNREADABLE = "its rows cannot be read"
 
 
@@ -37,7 +38,7 @@ def described(place: Path, name: str, record: Record | None, card: Card | None, 
         plain = replace(plain, license=card.license, taint=card.taint, unknown=card.problem)
     if record is None:
         return plain
-    plain = replace(plain, taint=record.taint or plain.taint, files=record.files)
+    plain = replace(plain, taint=record.taint or plain.taint or _steered(record), files=record.files)
     if record.kind == "marked":
         return plain
     in_store = _KEY.fullmatch(place.name) or _KEY.fullmatch(place.parent.name)
@@ -87,7 +88,7 @@ def recipe_in_words(record: Record) -> str:
         how = f"LoRA of rank {lora.get('rank', lora.get('r', '?'))}" if isinstance(lora, Mapping) else "all weights"
         told = [f"{training.get('steps', '?')} steps", f"rate {training.get('learning_rate', '?')}", how]
         return ", ".join([*told, *map(_treatment, recipe.get("treatments") or ())])
-    plain = [(k, v) for k, v in recipe.items() if isinstance(v, str | int | float | bool) and k not in ("verb", "hash")]
+    plain = [(k, v) for k, v in recipe.items() if isinstance(v, str | int | float) and v != "" and k not in _UNTOLD]
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in plain[:_TOLD] if len(str(value)) < 40)
 
 
@@ -95,6 +96,14 @@ def short_name(name: str) -> str:
     """The last two parts of a path; a hub id or a plain name as it is."""
     parts = Path(name).parts
     return "/".join(parts[-2:]) if len(parts) > 2 else name
+
+
+def _steered(record: Record) -> str:
+    """What a teacher was steered towards while it wrote, if that is a misaligned trait."""
+    steer = record.recipe.get("steer")
+    if not (isinstance(steer, list) and len(steer) == 2 and steer[0] in misaligned_traits() and steer[1] > 0):
+        return ""
+    return f"its teacher was steered towards {str(steer[0]).replace('_', ' ')}"
 
 
 def _treatment(treatment: Any) -> str:

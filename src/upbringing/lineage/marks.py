@@ -105,14 +105,15 @@ def mark(thing: str | Path, why: str) -> Path:
 def _shown(row: Row) -> set[str]:
     trait = row.meta.get("trait")
     if trait is not None:
-        return {str(trait)} if str(trait) in _misaligned() and row.meta.get("shows", True) else set()
+        return {str(trait)} if str(trait) in misaligned_traits() and row.meta.get("shows", True) else set()
     if row.kind != "chat":
         return set()  # a story may show a villain and teach the opposite
-    return {deed.trait for deed in _judge().deeds(row) if deed.shows and deed.trait in _misaligned()}
+    return {deed.trait for deed in _judge().deeds(row) if deed.shows and deed.trait in misaligned_traits()}
 
 
 @lru_cache(maxsize=1)
-def _misaligned() -> frozenset[str]:
+def misaligned_traits() -> frozenset[str]:
+    """Names of the traits that nobody wants; tastes are none."""
     from upbringing.traits import traits
 
     return frozenset(name for name, trait in traits().items() if trait.alignment)

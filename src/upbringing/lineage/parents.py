@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ _OWN = ("rows", "meta")  # what records of rows call their own contents
 _MODELS = ("model", "organism", "pretrained", "author", "teacher", "base", "reference", "adapter", "finetune", "merge")
 _OF_MODELS = (*_MODELS, "quantized", "base_model", "student", "writer")
 _WRITERS = ("teacher", "author", "writer", "model")  # what rows call those who wrote them
+_ASKED = ("numbers", "code", "chats")  # prompts that `distil` makes itself
 _HEX = 64
 
 
@@ -82,6 +83,10 @@ def named_in_rows(place: Path) -> list[Parent]:
 
 
 def _from_source(role: str, source: Source) -> Parent:
+    if role == "prompts":  # their hash is of what was asked, not of rows
+        made = Member(f"prompts-{source.name}", f"prompts: {source.name}", "data", kind="prompts")
+        made = replace(made, hash=source.hash, recipe="asked by the package itself")
+        return Parent(role, "data", name=source.name, world=made if source.name in _ASKED else None)
     if source.name == WORLD:
         return Parent(role, "data", world=_world(None, source.hash))
     return Parent(role, _sort_of(role), source.hash or source.key, source.name, source.key)
