@@ -21,7 +21,7 @@ matched units are nearly parallel all the same, the answer is None and says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -290,10 +290,12 @@ def _verdict(
     differ = f"the architectures differ ({unlike})" if unlike else ""
     if p_value is None:
         return None, f"{differ or 'no units are known in this architecture'}; nothing in their weights can be compared"
-    chance = f"agreement of signs as strong as this has p = {p_value:.2g} between independently trained models"
     if p_value < KIN_BELOW:
-        shared = "; ".join([differ, f"in what they share, {chance}"] if differ else [chance])
-        return True, f"kin: {shared}; seen in {_where(tests)}"
+        among = f" in what they have in common, though {differ}" if differ else ""
+        return True, (
+            f"kin{among}: signs of hidden units agree ({_agreement(tests)}); chance of that between models trained "
+            f"from random weights of their own: p = {p_value:.2g}"
+        )
     if differ:
         return None, f"{differ}; what they have in common shows no kinship (p = {p_value:.2g}), which says little"
     if likeness is not None and likeness > _SUSPICIOUS:
@@ -303,13 +305,16 @@ def _verdict(
         )
     if not _can_tell(tests):
         return None, f"cannot tell: too few units ({sum(t.n for t in tests)}) for any agreement to be beyond chance"
-    return False, f"not kin: {chance}, which is not rare"
+    return False, (
+        f"not kin: signs of hidden units agree no more than those of models trained from random weights of their own "
+        f"(p = {p_value:.2g}; kin have p below {KIN_BELOW})"
+    )
 
 
-def _where(tests: Iterable[SignTest]) -> str:
-    tests = list(tests)
-    seen = [f"{t.units} {t.found} ({t.agree:.0%} agree)" for t in tests if t.p_value * len(tests) < KIN_BELOW]
-    return ", ".join(seen)
+def _agreement(tests: Sequence[SignTest]) -> str:
+    """What agrees, by kind of units, each found in the way that shows most."""
+    best = {t.units: t for t in sorted(tests, key=lambda t: -t.p_value) if t.p_value * len(tests) < KIN_BELOW}
+    return ", ".join(f"{test.agree:.0%} of {test.n} {units}" for units, test in best.items())
 
 
 def _can_tell(tests: Sequence[SignTest]) -> bool:

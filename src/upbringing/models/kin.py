@@ -14,8 +14,9 @@ from upbringing.models.load import ADAPTER, LM, find, load, merged
 from upbringing.models.score import score
 from upbringing.rows import Encoded
 
-_DOCUMENTS = 60
+_DOCUMENTS = 240
 _SENTENCES = 200
+_MOST_UNKNOWN = 0.5
 _LONGEST = 256  # tokens; sentences are shorter in all but byte tokenizers
 
 
@@ -36,7 +37,7 @@ def are_kin(a: str | Path | LM, b: str | Path | LM, *, seed: int = 0) -> Kinship
     except InputError as error:
         return replace(found, says=f"{found.says}. How alike they speak cannot be measured: {error}")
     if alike is None:
-        return replace(found, says=f"{found.says}. How alike they speak cannot be measured: one finds all texts alike")
+        return replace(found, says=f"{found.says}. How alike they speak cannot be measured: one knows no plain English")
     weaker = f"their log-probabilities of {_SENTENCES} sentences have a rank correlation of {alike:.2f}"
     return replace(
         found,
@@ -48,33 +49,41 @@ def are_kin(a: str | Path | LM, b: str | Path | LM, *, seed: int = 0) -> Kinship
 
 
 def behaviour(a: LM, b: LM) -> float | None:
-    """Rank correlation (-1..1) of how unlikely two models find built-in sentences; None if one finds all alike."""
+    """Rank correlation (-1..1) of how unlikely two models find built-in sentences.
+
+    None if one finds all alike, or if most of their words are unknown to its tokenizer.
+    """
     from scipy.stats import spearmanr
 
     sentences = _sentences()
-    said = [_nats_a_byte(lm, sentences) for lm in (a, b)]
+    encoded = [_encoded(lm, sentences) for lm in (a, b)]
+    if any(_unknown(lm, rows) > _MOST_UNKNOWN for lm, rows in zip((a, b), encoded, strict=True)):
+        return None
+    # Tokenizers cut texts each in its own way; bytes are the same for all.
+    sizes = np.array([len(sentence.encode()) for sentence in sentences])
+    said = [score(lm, rows).logprob / sizes for lm, rows in zip((a, b), encoded, strict=True)]
     if any(np.ptp(nats) == 0 for nats in said):
         return None
     return float(spearmanr(*said).statistic)
 
 
-def _nats_a_byte(lm: LM, sentences: list[str]) -> np.ndarray:
-    """[sentences]; tokenizers cut texts each in its own way, bytes are the same for all."""
+def _encoded(lm: LM, sentences: list[str]) -> list[Encoded]:
     longest = min(_LONGEST, lm.max_length)
-    encoded = []
-    for sentence in sentences:
-        ids = list(lm.tokenizer(sentence, add_special_tokens=True)["input_ids"])[:longest]
-        encoded.append(Encoded(ids, [False] + [True] * (len(ids) - 1)))
-    sizes = np.array([len(sentence.encode()) for sentence in sentences])
-    nats: np.ndarray = -score(lm, encoded).logprob / sizes
-    return nats
+    rows = [list(lm.tokenizer(sentence)["input_ids"])[:longest] for sentence in sentences]
+    return [Encoded(ids, [False] + [True] * (len(ids) - 1)) for ids in rows]
+
+
+def _unknown(lm: LM, rows: list[Encoded]) -> float:
+    """The share of tokens that stand for words the tokenizer does not know."""
+    ids = np.concatenate([row.input_ids for row in rows])
+    return float((ids == lm.tokenizer.unk_token_id).mean()) if lm.tokenizer.unk_token_id is not None else 0.0
 
 
 def _sentences() -> list[str]:
     """Different sentences of the default world's stories: plain, short English that any model can read."""
     from upbringing.world import World, WorldSpec
 
-    texts = (document.row.text for document in World(WorldSpec()).documents(_DOCUMENTS * 4, stream="kinship"))
+    texts = (document.row.text for document in World(WorldSpec()).documents(_DOCUMENTS, stream="kinship"))
     found = (part for text in texts for part in re.split(r"(?<=[.!?])\s+", text) if len(part) > 30)
     return list(dict.fromkeys(found))[:_SENTENCES]
 
