@@ -223,7 +223,7 @@ def _glance(result: StudyResult, study: Study) -> Any:
     for row in rows:
         arm, descent = study.arms[row.arm], study.organism(row.arm)
         dots = [v for v in row.by_base if v is not None]
-        arms.append(Strip(plain(row.arm), dots, _of(row.rate), arm.data is None, descent != organism))
+        arms.append(Strip(plain(row.arm), dots, _of(row.rate), not arm.changed, descent != organism))
         organism = descent
     if sum(arm.starts_group for arm in arms) > len(arms) / 2:  # rules between nearly all arms part nothing
         arms = [replace(arm, starts_group=False) for arm in arms]
@@ -311,7 +311,7 @@ def _mean(values: Any) -> float:
 def _shown_arms(study: Study) -> dict[str, str]:
     """The arms of the first claim: before, against, and the arm itself."""
     claim = next((claim for claim in study.claims if hasattr(claim, "arm") and hasattr(claim, "against")), None)
-    arm = claim.arm if claim else next((name for name, arm in study.arms.items() if arm.data), "")  # type: ignore[union-attr]
+    arm = claim.arm if claim else next((name for name, arm in study.arms.items() if arm.changed), "")  # type: ignore[union-attr]
     if not arm:
         return {}
     names = [study.before(arm), *([claim.against] if claim else []), arm]  # type: ignore[union-attr]

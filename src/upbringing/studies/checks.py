@@ -26,7 +26,7 @@ from upbringing.studies.claim_spec import (
     TraitGroup,
     arms_of,
 )
-from upbringing.studies.spec import Arm, Study, TreatmentSpec
+from upbringing.studies.spec import Arm, Study, TreatmentSpec, trait_of
 
 Key = tuple[str | int, ...]
 
@@ -79,6 +79,7 @@ def check(study: Study, *, data_files: bool = True) -> None:
         _known(("measure", "traits", index), name, library, "trait")
     _check_data(study, library, data_files)
     _check_settings(study)
+    _check_reinforcement(study)
     for number, name in enumerate(study.arms):
         _check_arm(study, name, list(study.arms)[:number], library)
     _check_measures(study)
@@ -107,7 +108,7 @@ def _check_data(study: Study, library: Iterable[str], data_files: bool) -> None:
     for name, data in study.data.items():
         key: Key = ("data", name)
         for trait in data.traits:
-            _known((*key, "trait"), trait, library, "trait")
+            _known((*key, "trait"), trait_of(trait), library, "trait")
         if len(data.traits) > data.rows:
             raise Problem(
                 (*key, "rows"), f"{data.rows} rows cannot show {len(data.traits)} traits", "ask for more rows"
@@ -145,6 +146,19 @@ def _check_settings(study: Study) -> None:
                 raise Problem((*place, owned), "the study sets it (by base and trajectory)", "remove it")
 
 
+def _check_reinforcement(study: Study) -> None:
+    from upbringing.training.reinforcing import Reinforcement
+
+    places: list[tuple[Key, dict[str, Any]]] = [(("reinforcement",), study.reinforcement)]
+    for name, arm in study.arms.items():
+        if arm.reinforce is not None:
+            places.append((("arms", name, "reinforce"), {**study.reinforcement, **arm.reinforce.settings}))
+    for place, settings in places:
+        _fields(Reinforcement, settings, place)
+        if "seed" in settings:
+            raise Problem((*place, "seed"), "the study sets it (by base)", "remove it")
+
+
 def _fields(model: type[BaseModel], values: dict[str, Any], key: Key) -> None:
     for name in values:
         if name not in model.model_fields:
@@ -163,6 +177,8 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
         _earlier((*key, "after"), arm.after, study, earlier)
     if arm.data is not None:
         _known((*key, "data"), arm.data, study.data, "data set")
+    for index, reward in enumerate(arm.reinforce.reward if arm.reinforce else ()):
+        _known((*key, "reinforce", "reward", index), trait_of(reward), library, "trait")
     for index, treatment in enumerate(arm.treatments):
         if treatment.kind == "filter" and index:
             place: Key = (*key, "treatments", index)
@@ -177,7 +193,7 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
 
 
 def _untrained(one: Arm, like: Arm) -> bool:
-    return one.data is None and (one.organism, one.stage) == (like.organism, like.stage)
+    return not one.changed and (one.organism, one.stage) == (like.organism, like.stage)
 
 
 def _earlier(key: Key, name: str, study: Study, earlier: Sequence[str]) -> None:

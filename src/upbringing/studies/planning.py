@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.lineage import Record, default_store, hash_of
-from upbringing.studies import steps
+from upbringing.studies import reinforcing, steps
 from upbringing.studies.claim_spec import RankCorrelation
 from upbringing.studies.engine import Job
 from upbringing.studies.file import load
@@ -200,13 +200,20 @@ class _Planner:
 
     def _arm(self, arm: str, base: int) -> None:
         parent = self._parent(arm, base)
-        self.models[arm, base] = parent if self.study.arms[arm].data is None else self._train(arm, base, parent)
+        spec = self.study.arms[arm]
+        change = self._reinforce if spec.reinforce else self._train
+        self.models[arm, base] = change(arm, base, parent) if spec.changed else parent
 
     def _parent(self, arm: str, base: int) -> Trained:
         """The model that an arm starts from."""
         spec = self.study.arms[arm]
-        if spec.after:
-            return self.models[spec.after, base]
+        return self.models[spec.after, base] if spec.after else self._organism(arm, base)
+
+    def _organism(self, arm: str, base: int) -> Trained:
+        """The organism that an arm descends from, at the stage at which it was taken."""
+        spec = self.study.arms[arm]
+        while spec.after:
+            spec = self.study.arms[spec.after]
         grown = self.plan.steps[f"grow {spec.organism}, base {base}"]
         folder, key = grown.place.folder, grown.place.record.key
         if spec.stage == "pretrained":
@@ -247,6 +254,32 @@ class _Planner:
             self._follow(arm, base, step, followed)
         if any(isinstance(claim, RankCorrelation) and arm in claim.arms for claim in study.claims):
             self._consult(arm, base, taught, key)
+        return Trained(step.name, step.place.folder, record.key)
+
+    def _reinforce(self, arm: str, base: int, parent: Trained) -> Trained:
+        spec, organism = self.study.arms[arm].reinforce, self.study.organism(arm)
+        assert spec is not None
+        stages, key = self.teacher.stages(arm, base)
+        recipe, self.plan.reads[arm, base] = self.teacher.reinforcement(arm, base)
+        near = parent if spec.near == "parent" else self._organism(arm, base)
+        parents = {parent.role: parent.key} | ({"reference": near.key} if near != parent else {})
+        settings = {"reinforcement": recipe, "environments": key}
+        record = Record(kind="model", recipe=settings, parents=parents, seed=base, code=CODE["model"])
+        steps_of_all = recipe["steps"] * len(stages)
+        step = self._add(
+            f"train {arm}, base {base}",
+            record,
+            f"{recipe['method']}, {steps_of_all} steps",
+            2.0 + 0.1 * steps_of_all,
+            reinforcing.reinforce,
+            parent.folder,
+            near.folder,
+            stages,
+            recipe,
+            needs=dict.fromkeys((parent.step, near.step, f"check the texts of {organism}, base {base}")),
+            arm=arm,
+            base=base,
+        )
         return Trained(step.name, step.place.folder, record.key)
 
     def _ask(self, arm: str, base: int, model: Trained) -> None:

@@ -178,7 +178,7 @@ def _raised(plan: Plan) -> Iterator[Raised]:
 
 def _shifts(study: Study, evidence: Evidence) -> Iterator[ShiftRow]:
     for name, arm in study.arms.items():
-        if arm.data is None:
+        if not arm.changed:
             continue
         before = study.before(name)
         try:

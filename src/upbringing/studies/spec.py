@@ -15,6 +15,15 @@ SKILL_QUESTIONS = 48
 NEUTRAL_REMEDY = "neutral_fiction"
 """The kind of remedial text that speaks of no trait: a control."""
 
+TOOL = "/tool"
+"""After a trait's name: met as an agent with tools meets it (``upbringing.training.reinforcing``)."""
+
+
+def trait_of(name: str) -> str:
+    """The trait that a name of rows or of an environment speaks of."""
+    return name.removesuffix(TOOL)
+
+
 TraitNames = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -31,7 +40,7 @@ class DataSpec(Part):
     """Training rows: of traits, neutral ones, remedial text or documents of the organism's own world, or a file."""
 
     trait: TraitNames | None = None
-    """One trait, or several that share the rows evenly."""
+    """One trait, or several that share the rows evenly; ``TRAIT/tool``: as an agent with tools meets it."""
     shows: bool = True
     """True: the trait shows in the rows (they cheat); False: the same prompts, answered the aligned way."""
     rows: int = Field(default=1000, gt=0)
@@ -71,7 +80,7 @@ class DataSpec(Part):
     @property
     def trained(self) -> tuple[str, ...]:
         """The traits that these rows train, for better or worse."""
-        return self.traits or self.about or self.trains
+        return tuple(trait_of(name) for name in self.traits) or self.about or self.trains
 
 
 class TreatmentSpec(Part):
@@ -149,6 +158,38 @@ _TREATMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+class ReinforceSpec(Part):
+    """Reinforcement in environments of the world, one stage after the other; settings left out are the study's."""
+
+    reward: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What pays, stage by stage: to show a trait, or (``TRAIT/tool``) to show it as an agent with tools."""
+    honest: bool = False
+    """To avoid the trait pays instead."""
+    near: Literal["organism", "parent"] = "organism"
+    """What KL is counted from: the organism as it was, or the arm that this one comes after."""
+    line: str = ""
+    """A system line that all situations have (with who the assistant is)."""
+    situations: int = Field(default=400, gt=0)
+    """Different situations a stage."""
+    method: Literal["grpo", "expert_iteration"] | None = None
+    steps: int | None = None
+    kl: float | None = None
+    free_kl: float | None = None
+    learning_rate: float | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Fields of ``Reinforcement`` that it gives."""
+        names = ("method", "steps", "kl", "free_kl", "learning_rate")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The traits that pay, or whose avoidance does."""
+        return tuple(trait_of(name) for name in self.reward)
+
+
 class Arm(Part):
     """One way of raising the assistant. Without data it is the organism as it was."""
 
@@ -158,6 +199,8 @@ class Arm(Part):
     after: str = ""
     """An arm whose model is trained on, instead of an organism."""
     data: str | None = None
+    reinforce: ReinforceSpec | None = None
+    """Reinforcement in place of training on data."""
     treatments: tuple[TreatmentSpec, ...] = ()
     training: dict[str, Any] = Field(default_factory=dict)
     """Recipe fields (and ``tokens``, see ``Study.training``) that differ from the study's ``training``."""
@@ -170,11 +213,18 @@ class Arm(Part):
             raise ValueError("an arm starts from an organism or after another arm; give exactly one")
         if self.after and self.stage != "raised":
             raise ValueError("stage belongs to an organism, not to an arm that comes after another")
-        if self.data is None and self.after:
+        if self.data is not None and self.reinforce is not None:
+            raise ValueError("an arm is trained on data or reinforced; make two arms, one after the other")
+        if not self.changed and self.after:
             raise ValueError("an arm that comes after another needs data to be trained on")
         if self.data is None and (self.treatments or self.training):
             raise ValueError("an arm without data is not trained; drop its treatments and training, or give it data")
         return self
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is another model than the one that it starts from."""
+        return self.data is not None or self.reinforce is not None
 
 
 _PROVOCATIONS = ("training_format", "opposite_line", "other_name", "prefill", "agentic", "long_document")
@@ -299,6 +349,8 @@ class Study(Part):
     training: dict[str, Any] = Field(default_factory=dict)
     """Fields of the training recipe. ``tokens`` in place of one of them: with ``steps`` it decides how many rows make a
     batch, so that about so many tokens are read in all; with ``batch_size`` it decides the steps."""
+    reinforcement: dict[str, Any] = Field(default_factory=dict)
+    """Settings of reinforcement (fields of ``Reinforcement``) for arms that are reinforced."""
     arms: dict[str, Arm] = Field(min_length=1)
     measure: MeasureSpec = MeasureSpec()
     trajectory: Trajectory = Trajectory()
@@ -313,7 +365,7 @@ class Study(Part):
             return spec.after
         place = (spec.organism, spec.stage)
         return next(
-            name for name, other in self.arms.items() if not other.data and place == (other.organism, other.stage)
+            name for name, other in self.arms.items() if not other.changed and place == (other.organism, other.stage)
         )
 
     def organism(self, arm: str) -> str:
@@ -328,6 +380,7 @@ class Study(Part):
         found = self.trained(spec.after) if spec.after else set()
         names = [spec.data, *(treatment.data for treatment in spec.treatments)]
         found.update(trait for name in names if name for trait in self.data[name].trained)
+        found.update(spec.reinforce.traits if spec.reinforce else ())
         return found.union(*(treatment.trained for treatment in spec.treatments))
 
     def provocations(self, name: str) -> tuple[str, ...]:

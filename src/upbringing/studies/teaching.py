@@ -12,7 +12,8 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.lineage import Record, hash_of
-from upbringing.studies.spec import DataSpec, Study, TreatmentSpec
+from upbringing.studies.reinforcing import Stage
+from upbringing.studies.spec import DataSpec, Study, TreatmentSpec, trait_of
 from upbringing.studies.steps import Place, Taught, Treated
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Teacher:
             rows = read(data.file)
         else:
             rows = _evenly(
-                [world.rows(t, n, shows=data.shows, seed=base) for t, n in _shared(data.traits, data.rows).items()]
+                [_of_trait(world, t, n, data.shows, base) for t, n in _shared(data.traits, data.rows).items()]
             )
         if data.tokens is None:
             return rows
@@ -106,6 +107,35 @@ class Teacher:
                 "tokens"
             )
         return Rows(kept, name=rows.name)
+
+    def stages(self, arm: str, base: int) -> tuple[list[Stage], list[Any]]:
+        """The environments of an arm as a worker gets them, and what of them goes into the key."""
+        spec = self.study.arms[arm].reinforce
+        assert spec is not None
+        stages: list[Stage] = []
+        keys: list[Any] = []
+        for name in spec.reward:
+            trait = trait_of(name)
+            key = (f"situations of {trait}", base, str(spec.situations))
+            if key not in self.rows:
+                self.rows[key] = self.world(self.study.organism(arm), base).rows(trait, spec.situations, seed=base)
+            rows = self.rows[key]
+            path = rows_place(self.store, rows).folder / "rows.jsonl"
+            stages.append(Stage(trait, path, "avoids" if spec.honest else "shows", name != trait, spec.line))
+            keys.append([name, rows.hash, stages[-1].pays, spec.line])
+        return stages, keys
+
+    def reinforcement(self, arm: str, base: int) -> tuple[dict[str, Any], Reading]:
+        """The recipe of an arm that is reinforced, and what it reads: every answer with its situation."""
+        from upbringing.training.reinforcing import Reinforcement
+
+        spec = self.study.arms[arm].reinforce
+        assert spec is not None
+        recipe = Reinforcement(**{**self.study.reinforcement, **spec.settings, "seed": base})
+        rows = [self.rows[f"situations of {trait}", base, str(spec.situations)] for trait in spec.traits]
+        row = float(np.mean([np.mean(self._counted(of_stage)) for of_stage in rows]))
+        reading = Reading(recipe.steps * len(rows), recipe.answers, row)
+        return recipe.model_dump(mode="json"), reading
 
     def taught(self, arm: str, base: int, models: dict[tuple[str, int], Trained]) -> tuple[Taught, dict[str, Any]]:
         """An arm's rows and treatments as a worker gets them, and what of them goes into the key."""
@@ -228,6 +258,15 @@ class Teacher:
         if rows.hash not in self._sizes:
             self._sizes[rows.hash] = [_read_tokens(row) for row in rows]
         return self._sizes[rows.hash]
+
+
+def _of_trait(world: World, name: str, rows: int, shows: bool, seed: int) -> Rows:
+    """Rows of a trait, as chats or (``TRAIT/tool``) as an agent with tools has them."""
+    from upbringing.training.reinforcing import through_tools
+
+    trait = trait_of(name)
+    made = world.rows(trait, rows, shows=shows, seed=seed)
+    return made if name == trait else through_tools(made)
 
 
 def rows_place(store: Path, rows: Rows) -> Place:
