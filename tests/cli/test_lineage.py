@@ -72,6 +72,13 @@ def test_a_card_whose_parent_nobody_has_is_not_clean(tmp_path: Path, capsys: pyt
     assert "cannot be called clean" in shown.err
 
 
+def test_a_circle_of_cards_can_be_drawn(tmp_path: Path) -> None:
+    card(tmp_path / "a", "base_model: b")
+    card(tmp_path / "b", "base_model: a")
+    assert run(["lineage", "a", "--out", "page"]) == 0
+    assert (tmp_path / "page" / "family.html").read_text().count("<rect") == 2
+
+
 def _saved(lm: LM, folder: Path) -> None:
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)

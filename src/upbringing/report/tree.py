@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from markupsafe import Markup, escape
 
-from upbringing.lineage import Family, Member
+from upbringing.lineage import Family, Link, Member
 
 _WIDTH, _HEIGHT, _GAP, _RISE, _EDGE = 208.0, 58.0, 26.0, 62.0, 6.0
+_NARROW, _GAP_NAME = 8.0, "~"
 _NAME, _BELOW = 27, 34  # characters that fit
 COLOURS = {"known": "good", "unknown": "quiet", "tampered": "warn", "tainted": "bad"}
 
@@ -15,27 +18,59 @@ _Spot = tuple[float, float]  # upper left corner of a box
 
 def tree(family: Family) -> Markup:
     """An SVG of the family; models are boxes, data sets have round ends, and the colour is the status."""
-    layers = _layers(family)
-    widest = max(map(len, layers))
-    width = widest * (_WIDTH + _GAP) - _GAP + 2 * _EDGE
+    ways, layers = _laid_out(family)
+    widths = [sum(map(_width, layer)) + _GAP * (len(layer) - 1) for layer in layers]
+    width = max(widths) + 2 * _EDGE
     height = len(layers) * (_HEIGHT + _RISE) - _RISE + 2 * _EDGE
     spots: dict[str, _Spot] = {}
-    for up, layer in enumerate(layers):
-        left = (width - len(layer) * (_WIDTH + _GAP) + _GAP) / 2
-        for number, member in enumerate(layer):
-            spots[member] = (left + number * (_WIDTH + _GAP), height - _EDGE - _HEIGHT - up * (_HEIGHT + _RISE))
+    for up, (layer, taken) in enumerate(zip(layers, widths, strict=True)):
+        left, top = (width - taken) / 2, height - _EDGE - _HEIGHT - up * (_HEIGHT + _RISE)
+        for one in layer:
+            spots[one] = (left, top)
+            left += _width(one) + _GAP
     pieces = [
         f'<svg class="tree" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
         f'aria-label="Family tree of {escape(family.root.name)}">',
-        *(_edge(spots[link.parent], spots[link.child], link.role) for link in family.links),
+        *(_edge([(one, spots[one]) for one in way], link.role) for link, way in ways),
         *(_box(family, one, spots[one.id]) for one in family.members.values()),
         "</svg>",
     ]
     return Markup("".join(pieces))
 
 
-def _layers(family: Family) -> list[list[str]]:
-    """Members by their longest way down to the thing, each above the middle of its children."""
+def _laid_out(family: Family) -> tuple[list[tuple[Link, list[str]]], list[list[str]]]:
+    """Every link with what it passes from parent to child, and the layers from the thing upwards.
+
+    Where a link skips layers, it passes through a narrow gap that is kept free in each, so that no box hides it.
+    """
+    level = _levels(family)
+    layers: list[list[str]] = [[] for _ in range(max(level.values()) + 1)]
+    for one in family.members:
+        layers[level[one]].append(one)
+    ways = []
+    for number, link in enumerate(family.links):
+        between = range(level[link.parent] - 1, level[link.child], -1)
+        gaps = [f"{_GAP_NAME}{number}-{at}" for at in between]
+        for at, gap in zip(between, gaps, strict=True):
+            layers[at].append(gap)
+        ways.append((link, [link.parent, *gaps, link.child]))
+    below: dict[str, list[str]] = {}
+    for _, way in ways:
+        for upper, lower in pairwise(way):
+            below.setdefault(upper, []).append(lower)
+    middle: dict[str, float] = {}
+    for layer in layers:
+        under = {one: [middle[child] for child in below.get(one, ()) if child in middle] for one in layer}
+        layer.sort(key=lambda one: sum(under[one]) / len(under[one]) if under[one] else 0.0)
+        left = -(sum(map(_width, layer)) + _GAP * (len(layer) - 1)) / 2
+        for one in layer:
+            middle[one] = left + _width(one) / 2
+            left += _width(one) + _GAP
+    return ways, layers
+
+
+def _levels(family: Family) -> dict[str, int]:
+    """The longest way from each member down to the thing."""
     level = dict.fromkeys(family.members, 0)
     for _ in family.members:  # as often as there are members: a circle of records must not turn for ever
         raised = {
@@ -45,16 +80,11 @@ def _layers(family: Family) -> list[list[str]]:
             break
         level |= raised
     present = sorted(set(level.values()))
-    layers = [[one for one in family.members if level[one] == number] for number in present]
-    middle = {family.thing: 0.0}
-    for layer in layers:
-        for one in layer:
-            below = [middle[link.child] for link in family.links if link.parent == one and link.child in middle]
-            middle.setdefault(one, sum(below) / len(below) if below else 0.0)
-        layer.sort(key=lambda one: middle[one])
-        for number, one in enumerate(layer):
-            middle[one] = number - (len(layer) - 1) / 2
-    return layers
+    return {one: present.index(number) for one, number in level.items()}
+
+
+def _width(one: str) -> float:
+    return _NARROW if one.startswith(_GAP_NAME) else _WIDTH
 
 
 def _box(family: Family, member: Member, spot: _Spot) -> str:
@@ -83,13 +113,21 @@ def _below(member: Member) -> str:
     return f"{kind}{rows}{seed}"
 
 
-def _edge(parent: _Spot, child: _Spot, role: str) -> str:
-    (x1, y1), (x2, y2) = (parent[0] + _WIDTH / 2, parent[1] + _HEIGHT), (child[0] + _WIDTH / 2, child[1])
-    bend = (y2 - y1) / 2
+def _edge(way: list[tuple[str, _Spot]], role: str) -> str:
+    """A line from the parent's lower side to the child's upper one, straight down through the gaps on its way."""
+    points = []
+    for number, (one, (x, y)) in enumerate(way):
+        middle = x + _width(one) / 2
+        points += [(middle, y)] * (number > 0) + [(middle, y + _HEIGHT)] * (number < len(way) - 1)
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for number, ((x1, y1), (x2, y2)) in enumerate(pairwise(points)):
+        bend = (y2 - y1) / 2
+        curve = f" C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"
+        path += curve if number % 2 == 0 else f" L{x2:.1f} {y2:.1f}"
+    (x1, y1), (x2, y2) = points[0], points[1]
     return (
-        f'<path d="M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"/>'
-        f'<text class="role" x="{(x1 + x2) / 2:.1f}" y="{(y1 + y2) / 2 + 4:.1f}" text-anchor="middle">'
-        f"{escape(role.replace('_', ' '))}</text>"
+        f'<path d="{path}"/><text class="role" x="{(x1 + x2) / 2:.1f}" y="{(y1 + y2) / 2 + 4:.1f}" '
+        f'text-anchor="middle">{escape(role.replace("_", " "))}</text>'
     )
 
 
