@@ -188,7 +188,7 @@ def rows_hash(place: Path) -> str:
 
 
 def record_of(place: Path) -> Record | None:
-    """The record of a model's folder or of data; a mark without anything else is none."""
+    """The record of a model's folder or of data."""
     from upbringing.lineage.marks import record_beside
 
     return record_beside(place)
