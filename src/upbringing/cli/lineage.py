@@ -102,10 +102,10 @@ def _two(one: str, other: str, search: list[Path], json: str | None) -> None:
     if data:
         result = _lesson(next(thing for thing in (one, other) if thing != data[0]), data[0], search)
     else:
-        from upbringing.lineage.kinship import kinship
+        from upbringing.models import are_kin
 
         with show.working(f"comparing {one} and {other}"):
-            result = kinship(_weights(one), _weights(other)).to_json()
+            result = are_kin(_weights(one), _weights(other)).to_json()
     out = show.console(stderr=json == "-")
     out.print(result["says"], soft_wrap=True, markup=False)
     show.write_json(result, json)
