@@ -50,6 +50,9 @@ _HOME = {
     "InoculationAdapter": "training",
     "train": "training",
     "grow": "organisms",
+    "Teacher": "distil",
+    "distil": "distil",
+    "row_auc": "distil",
     "Family": "lineage",
     "family": "lineage",
     "kinship": "lineage",
@@ -67,6 +70,7 @@ __all__ = ["InputError", "__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from upbringing.atmosphere import Atmosphere, atmosphere
+    from upbringing.distil import Teacher, distil, row_auc
     from upbringing.lineage import Family, family, kinship
     from upbringing.measure import Profile, Provocation, Shift, measure
     from upbringing.models import LM, generate, load, score

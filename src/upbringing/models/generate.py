@@ -59,7 +59,7 @@ def generate(
         batch_tokens=batch_tokens,
         first=first,
     )
-    stops = _stops(lm)
+    stops = end_tokens(lm)
     texts = [[ids[:-1] if ids and ids[-1] in stops else ids for ids in answers] for answers in found]
     return [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in texts]
 
@@ -211,7 +211,7 @@ def _sample(
     place = {i: row for row, i in enumerate(read)}
     logits = reader.read([prompts[i] for i in read], [place[i] for i, _ in works], new)
     draws = _draws(works, stream, new)
-    stops = np.array(sorted(_stops(lm)), dtype=np.int64)
+    stops = np.array(sorted(end_tokens(lm)), dtype=np.int64)
     said = np.zeros((len(works), new), dtype=np.int64)
     length = np.full(len(works), new)
     live = np.arange(len(works))  # which of works each row of the reader is; it may have finished already
@@ -241,7 +241,7 @@ def _sample_by_transformers(
 
     draws = _draws(works, stream, new)
     ids = torch.tensor([list(prompts[i]) for i, _ in works], device=lm.device)
-    stops = _stops(lm)
+    stops = end_tokens(lm)
 
     def leave_only_the_chosen(so_far: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         chosen = _choose(scores, draws[:, so_far.shape[1] - ids.shape[1]], temperature)
@@ -287,7 +287,7 @@ def _choose(logits: torch.Tensor, draws: np.ndarray, temperature: float) -> torc
     return torch.searchsorted(total, at, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1)
 
 
-def _stops(lm: LM) -> set[int]:
+def end_tokens(lm: LM) -> set[int]:
     """Every id that ends an answer: the model's end tokens and the tokenizer's."""
     stops: set[int] = set()
     settings = getattr(lm.model, "generation_config", None)
