@@ -48,7 +48,8 @@ def study(
 
         page = study_page(folder)
     printed = show.console(stderr=json == "-")
-    printed.print(overlap_table(result.overlap))
+    if result.overlap:
+        printed.print(overlap_table(result.overlap))
     printed.print(verdict_table(result.claims))
     show.write_json(result.summary(), json)
     for failure in result.failures:

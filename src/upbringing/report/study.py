@@ -11,10 +11,12 @@ from upbringing.report import figures
 from upbringing.report.doses import dose_figure
 from upbringing.report.examples import pick, plain
 from upbringing.report.figures import Curve, ForestPanel, ForestRow, Interval, Strip
-from upbringing.report.gauge import gauge
+from upbringing.report.networks import networks_page
 from upbringing.report.recipes import recipe_line
 from upbringing.report.remedies import remedy_table
 from upbringing.report.render import share, signed, write_page
+from upbringing.report.verdicts import claim_lines, verdict_words
+from upbringing.studies.networks import NetworkStudy
 from upbringing.studies.result import REPORT, Bounds, ShiftRow, StudyResult, Value, read_readings
 from upbringing.traits.overlap import NGRAM
 
@@ -42,6 +44,8 @@ def study_page(folder: str | Path, out: str | Path | None = None) -> Path:
     result = StudyResult.load(folder)
     study = parse(result.source, folder / "study.yaml", data_files=False)
     target = Path(out) if out else folder / REPORT
+    if isinstance(study, NetworkStudy):
+        return networks_page(result, study, target)
     return write_page("study.html.j2", target, _context(result, study, read_readings(folder)))
 
 
@@ -54,20 +58,10 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         "name": result.study,
         "title": plain(result.study),
         "question": result.question.strip(),
-        "verdict_words": _verdict_words(result),
+        "verdict_words": verdict_words(result),
         "facts": _facts(result, trained),
         "failures": result.failures,
-        "claims": [
-            {
-                "claim": claim.claim,
-                "says": claim.says.strip(),
-                "verdict": claim.verdict,
-                "sentences": claim.words,
-                "expected": claim.expected,
-                "gauges": [gauge(part) for part in claim.parts],
-            }
-            for claim in result.claims
-        ],
+        "claims": claim_lines(result),
         "confidence": CONFIDENCE,
         "glance": _glance(result, study),
         "glance_title": "The rest of the character",
@@ -134,17 +128,6 @@ def _interval(value: float | None, bounds: Bounds) -> Interval:
 
 def _of(value: Value) -> Interval:
     return _interval(value.value, value.interval)
-
-
-def _verdict_words(result: StudyResult) -> str:
-    counts = {
-        word: sum(claim.verdict == word for claim in result.claims) for word in ("supported", "refuted", "inconclusive")
-    }
-    told = [f"{count} {word}" for word, count in counts.items() if count]
-    if not told:
-        return "This study makes no claims."
-    number = len(result.claims)
-    return f"Of {number} claim{'s' if number > 1 else ''} written before the run: {', '.join(told)}."
 
 
 def _facts(result: StudyResult, trained: list[str]) -> list[tuple[str, str]]:

@@ -48,9 +48,12 @@ def parse(text: str, path: str | Path = "study.yaml", *, data_files: bool = True
         raise InputError.at(path, mark.line + 1 if mark else None, reason, "mend the YAML") from None
     except Problem as problem:
         raise _located(path, lines, problem) from None
+    from upbringing.studies.networks import NetworkStudy
+
     try:
         study = _parts(content, path)
-        check(study, data_files=data_files)
+        if not isinstance(study, NetworkStudy):  # networks check themselves: nothing of theirs is named elsewhere
+            check(study, data_files=data_files)
     except Problem as problem:
         raise _located(path, lines, problem) from None
     return study
@@ -83,10 +86,12 @@ def _lines_of(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
 
 
 def _parts(content: Any, path: Path) -> Study:
+    from upbringing.studies.networks import NetworkStudy
+
     if not isinstance(content, dict):
         raise Problem((), "a study file is a mapping of keys", "see studies/cheating.yaml for an example")
     try:
-        study = Study.model_validate(content)
+        study = (NetworkStudy if "subject" in content else Study).model_validate(content)
     except ValidationError as error:
         raise first(error) from None
     data = {

@@ -124,13 +124,18 @@ def plan(file: str | Path, *, bases: int | None = None, store: Path | None = Non
     Raises:
         InputError: the file is wrong, or its data cannot be read.
     """
+    from upbringing.studies import networks
+
     file = Path(file)
     study = load(file)
     if bases is not None:
         if bases < 1:
             raise InputError(f"--bases {bases}: a study needs at least one base; give 1 or more")
         study = study.model_copy(update={"bases": bases})
-    made = Plan(study, file.read_text(encoding="utf-8"), store or default_store())
+    source = file.read_text(encoding="utf-8")
+    if isinstance(study, networks.NetworkStudy):
+        return networks.plan(study, source, store)
+    made = Plan(study, source, store or default_store())
     _Planner(made).run()
     return made
 

@@ -14,6 +14,7 @@ from upbringing.errors import InputError
 from upbringing.lineage import versions
 from upbringing.measure import readings as kept
 from upbringing.measure.statistics import known
+from upbringing.studies import networks
 from upbringing.studies.claim_spec import Removal, arms_of
 from upbringing.studies.claims import judge
 from upbringing.studies.engine import Failure, Watcher, run_jobs
@@ -68,12 +69,15 @@ def run(
     jobs = [step.job for step in plan.steps.values() if not step.place.made]
     failures = run_jobs(jobs, workers=workers, log=folder / LOG, watcher=watcher) if jobs else []
     _note(failures, folder / LOG)
-    evidence = Evidence.gather(plan)
+    of_networks = isinstance(plan.study, networks.NetworkStudy)
+    evidence = networks.gather(plan) if of_networks else Evidence.gather(plan)
     if not evidence.arms:
         raise InputError(f"{failures[0].step}: {failures[0].reason}")
     overlap += _overlap_of_documents(plan)
-    result = _result(plan, evidence, overlap).model_copy(
+    result = networks.result(plan, evidence) if of_networks else _result(plan, evidence, overlap)
+    result = result.model_copy(
         update={
+            "work_seconds": round(sum(_took(plan)), 1),
             "failures": tuple(Failed(step=f.step, reason=f.reason) for f in failures),
             "seconds": round(time.monotonic() - start, 1),
             "command": command,
@@ -130,7 +134,6 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
         tables=tuple(tables(study, evidence, spent)),
         doses=tuple(dose_plots(study, evidence)),
         overlap=tuple(overlap),
-        work_seconds=round(sum(_took(plan)), 1),
         readings=sum(len(profile.readings) for profile in evidence.arms.values()),
         versions=versions(),
         source=plan.source,

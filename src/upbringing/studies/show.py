@@ -26,6 +26,7 @@ _KINDS = {
     "oracle": ("consult", "the oracle on an arm's rows"),
     "trajectory": ("follow", "a training run, by log-probability"),
     "readings": ("measure", "a model, at rest and under provocation"),
+    "networks": ("raise", "and ask all networks of a base"),
 }
 _COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
