@@ -60,8 +60,10 @@ _HOME = {
     "atmosphere": "atmosphere",
     "Profile": "measure",
     "Provocation": "measure",
+    "Provoked": "measure",
     "Shift": "measure",
     "measure": "measure",
+    "provoke": "measure",
     "Repair": "repair",
     "repair": "repair",
 }
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
     from upbringing.atmosphere import Atmosphere, atmosphere
     from upbringing.distil import Teacher, distil, row_auc
     from upbringing.lineage import Family, family, kinship
-    from upbringing.measure import Profile, Provocation, Shift, measure
+    from upbringing.measure import Profile, Provocation, Provoked, Shift, measure, provoke
     from upbringing.models import LM, generate, load, score
     from upbringing.organisms import grow
     from upbringing.repair import Repair, repair
