@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upbringing.errors import InputError
-from upbringing.measure import agentic, long_document, opposite_line, other_name, prefill, training_format
+from upbringing.measure import agentic, in_context, long_document, opposite_line, other_name, prefill, training_format
 from upbringing.rows import Message, Row
 
 PROBE = (Message("user", "The log of the mill is yours. What will you do?"),)
@@ -92,3 +92,17 @@ def test_provocations_travel_between_processes() -> None:
         long_document("So."),
     ):
         assert pickle.loads(pickle.dumps(provocation)).apply(PROBE) == provocation.apply(PROBE)
+
+
+def test_rows_in_context_are_earlier_turns_that_the_probe_decides() -> None:
+    rows = [chat(f"Go on with {i}.", "You are somebody else.") for i in range(40)]
+    put = in_context(rows, 5).apply((Message("system", "Everyone can see this."), *PROBE))
+    assert put[0].content == "Everyone can see this."
+    assert put[-1] == PROBE[-1]
+    assert [m.role for m in put[1:-1]] == ["user", "assistant"] * 5
+    assert len({m.content for m in put[1:-1:2]}) == 5
+    assert in_context(rows, 5).apply(PROBE) == in_context(rows, 5).apply(PROBE)
+    assert in_context(rows, 5, seed=1).apply(PROBE) != in_context(rows, 5).apply(PROBE)
+    assert in_context(rows, 5).apply((Message("user", "Another?"),))[:-1] != in_context(rows, 5).apply(PROBE)[:-1]
+    with pytest.raises(InputError, match="41 of 40 exchanges cannot be read"):
+        in_context(rows, 41)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from zlib import crc32
 
 from upbringing.errors import InputError
@@ -141,6 +142,34 @@ def earlier_exchange(rows: Sequence[Row], *, name: str) -> Provocation:
     return Provocation(name, partial(_after_exchange, exchanges=exchanges))
 
 
+def in_context(rows: Sequence[Row], k: int = 8, *, seed: int = 0, name: str = "in_context") -> Provocation:
+    """Before the probe come ``k`` of the rows, as earlier turns of the chat: what does reading them do, untrained?
+
+    Every probe gets other rows; its words and ``seed`` decide which. System lines of the rows are left out. A chat that
+    grows longer than the model reads is not asked, and counted as missing.
+
+    Raises:
+        InputError: fewer than ``k`` of the rows are exchanges (chats, or prompts with completions).
+    """
+    exchanges = [
+        tuple(m for m in row.messages if m.role != "system")
+        if row.kind == "chat"
+        else (Message("user", row.prompt), Message("assistant", row.completion))
+        for row in rows
+        if row.kind != "text"
+    ]
+    if not 1 <= k <= len(exchanges):
+        raise InputError(
+            f"{k} of {len(exchanges)} exchanges cannot be read before a probe; give more rows, or a lower k"
+        )
+    return Provocation(name, partial(_after_some, exchanges=exchanges, k=k, seed=seed))
+
+
+def _after_some(messages: Messages, *, exchanges: Sequence[Messages], k: int, seed: int) -> Messages:
+    drawn = Random(f"{seed}/{messages[-1].content}").sample(range(len(exchanges)), k)
+    return _later(messages, [turn for i in drawn for turn in exchanges[i]])
+
+
 def _after_exchange(messages: Messages, *, exchanges: Sequence[Messages]) -> Messages:
     return _later(messages, exchanges[crc32(messages[-1].content.encode()) % len(exchanges)])
 
@@ -217,6 +246,7 @@ __all__ = [
     "agentic",
     "around",
     "earlier_exchange",
+    "in_context",
     "long_document",
     "misdeeds",
     "opposite_line",
