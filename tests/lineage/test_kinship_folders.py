@@ -7,21 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from tests.models.tiny import llama
+from tests.models.tiny import llama, save, save_adapter
 from upbringing.errors import InputError
 from upbringing.lineage import kinship
 from upbringing.models import LM, are_kin, load
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
-
-
-def save(lm: LM, folder: Path, **how: str) -> Path:
-    lm.model.save_pretrained(folder, **how)
-    lm.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -31,10 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def adapter(folder: Path, tmp_path: Path) -> Path:
-    model = get_peft_model(load(folder).model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False))
-    model.peft_config["default"].base_model_name_or_path = "../model"
-    model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
-    return tmp_path / "adapter"
+    return save_adapter(folder, tmp_path / "adapter")
 
 
 def change(folder: Path, name: str, tensor: torch.Tensor) -> None:

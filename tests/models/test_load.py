@@ -8,23 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from tests.models.tiny import llama, sequences
+from tests.models.tiny import llama, save, save_adapter, sequences
 from upbringing.errors import InputError
-from upbringing.models import LM, load, score
+from upbringing.models import load, score
 from upbringing.rows import Encoded
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
 
 ROWS = [Encoded(ids, [True] * len(ids)) for ids in sequences(8, 3, 20)]
-
-
-def save(lm: LM, folder: Path) -> Path:
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -34,10 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def adapter(folder: Path, tmp_path: Path) -> Path:
-    model = get_peft_model(load(folder).model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False))
-    model.peft_config["default"].base_model_name_or_path = "../model"
-    model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
-    return tmp_path / "adapter"
+    return save_adapter(folder, tmp_path / "adapter")
 
 
 def test_a_folder_loads_as_the_model_that_was_saved(folder: Path) -> None:

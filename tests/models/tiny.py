@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-from upbringing.models import LM
+from upbringing.models import LM, load
 
 VOCABULARY = 97
 _WORDS = ["<pad>", "<unk>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
@@ -69,3 +70,19 @@ def sequences(count: int, shortest: int, longest: int, seed: int = 0) -> list[li
     rng = np.random.default_rng(seed)
     lengths = rng.integers(shortest, longest + 1, count)
     return [rng.integers(len(_WORDS), VOCABULARY, length).tolist() for length in lengths]
+
+
+def save(lm: LM, folder: Path, **how: Any) -> Path:
+    lm.model.save_pretrained(folder, **how)
+    lm.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_adapter(base: Path, folder: Path) -> Path:
+    """A random LoRA adapter beside its base's folder, which it names relative to its own."""
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(load(base).model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False))
+    model.peft_config["default"].base_model_name_or_path = f"../{base.name}"
+    model.save_pretrained(folder, save_embedding_layers=False)
+    return folder
