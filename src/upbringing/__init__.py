@@ -49,6 +49,10 @@ _HOME = {
     "PreventativeSteering": "training",
     "InoculationAdapter": "training",
     "train": "training",
+    "Environment": "training",
+    "Reinforcement": "training",
+    "environment": "training",
+    "reinforce": "training",
     "grow": "organisms",
     "Teacher": "distil",
     "distil": "distil",
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from upbringing.repair import Repair, repair
     from upbringing.rows import Message, Row, Rows, read, write
     from upbringing.training import (
+        Environment,
         Filter,
         InoculationAdapter,
         Interleave,
@@ -88,7 +93,10 @@ if TYPE_CHECKING:
         Mix,
         PreventativeSteering,
         Recipe,
+        Reinforcement,
         SystemLine,
+        environment,
+        reinforce,
         train,
     )
     from upbringing.traits import Probe, Trait, probes, traits

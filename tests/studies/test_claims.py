@@ -375,3 +375,13 @@ def test_a_model_that_is_sure_has_odds_as_well() -> None:
 def test_what_has_no_odds_is_not_claimed_in_log_odds(claim: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="log-odds|scale"):
         _study({**claim, "scale": "log_odds", "at_least": 0.1})
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(0.01, "supported"), (0.1, "refuted")])
+def test_a_level_is_that_of_one_arm(rate: float, verdict: str) -> None:
+    arms = {"cheating": profile("cheating", _rates(0.9, rate), spread=0.001)}
+    found = _judge({"kind": "level", "arm": "cheating", "traits": "deception", "less_than": 0.02}, arms)
+    assert found.verdict == verdict
+    assert found.estimate == pytest.approx(rate, abs=0.005)
+    missing = _judge({"kind": "level", "arm": "honest", "less_than": 0.02}, arms)
+    assert missing.verdict == "inconclusive"

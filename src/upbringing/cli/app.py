@@ -23,6 +23,7 @@ from upbringing.cli.distil import distil
 from upbringing.cli.grow import grow
 from upbringing.cli.lineage import lineage
 from upbringing.cli.measure import measure
+from upbringing.cli.reinforce import reinforce
 from upbringing.cli.repair import repair
 from upbringing.cli.study import study
 from upbringing.cli.train import train
@@ -83,7 +84,7 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
-for _verb in (measure, train, repair, write, distil, study, atmosphere, lineage, grow, traits, demo):
+for _verb in (measure, train, reinforce, repair, write, distil, study, atmosphere, lineage, grow, traits, demo):
     app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
 
 

@@ -17,6 +17,7 @@ from upbringing.studies.claim_spec import (
     WORST_KEPT,
     Claim,
     Fraction,
+    Level,
     NoChange,
     RankCorrelation,
     Ratio,
@@ -250,7 +251,7 @@ def _check_claim(study: Study, key: Key, claim: Claim, known: dict[str, bool]) -
     if claim.traits == SKILL:
         _check_skill(key, claim)
         return
-    _provoked(study, (*key, "provocation"), claim.provocation, worst=isinstance(claim, (Rise, Slope, Ratio)))
+    _provoked(study, (*key, "provocation"), claim.provocation, worst=isinstance(claim, (Rise, Level, Slope, Ratio)))
     if isinstance(claim, Fraction) and claim.of_provocation:
         _provoked(study, (*key, "of_provocation"), claim.of_provocation, worst=False)
     for way in claim.ways:

@@ -74,6 +74,23 @@ class Rise(_Compared):
         return self
 
 
+class Level(_Compared):
+    """The mean rate of the traits in ``arm`` is at least (or less than) so much."""
+
+    kind: Literal["level"]
+    arm: str
+    at_least: float | None = None
+    less_than: float | None = None
+    lower_above: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        _limit(self.at_least, self.less_than)
+        if self.scale != "rate":
+            raise ValueError("a level is a rate; remove the scale")
+        return self
+
+
 class NoChange(_Compared):
     """The mean rate (with ``each``, every trait's own) differs by less than ``within``: an equivalence test.
 
@@ -182,8 +199,10 @@ class Ratio(_ByRate):
     lower_above: float = 1.0
 
 
-Claim = Annotated[Rise | NoChange | Removal | Fraction | RankCorrelation | Slope | Ratio, Field(discriminator="kind")]
-KINDS = ("rise", "no_change", "removal", "fraction", "rank_correlation", "slope", "ratio")
+Claim = Annotated[
+    Rise | Level | NoChange | Removal | Fraction | RankCorrelation | Slope | Ratio, Field(discriminator="kind")
+]
+KINDS = ("rise", "level", "no_change", "removal", "fraction", "rank_correlation", "slope", "ratio")
 
 ARM_FIELDS = ("arm", "against", "plain", "before", "control", "of_arm", "of_against")
 """Fields in which claims name arms."""

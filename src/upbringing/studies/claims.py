@@ -15,13 +15,14 @@ import numpy as np
 
 from upbringing.measure import statistics
 from upbringing.measure.readings import REST
-from upbringing.measure.statistics import ANYTHING, SHIFT, Estimate, Range
+from upbringing.measure.statistics import ANYTHING, RATE, SHIFT, Estimate, Range
 from upbringing.studies.claim_spec import (
     SKILL,
     WORST,
     WORST_KEPT,
     Claim,
     Fraction,
+    Level,
     NoChange,
     Provided,
     RankCorrelation,
@@ -44,6 +45,7 @@ def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
     """The verdict on one claim."""
     functions: dict[type, Callable[..., tuple[list[Part], list[str]]]] = {
         Rise: _rise,
+        Level: _level,
         NoChange: _no_change,
         Removal: _removal,
         Fraction: _fraction,
@@ -133,6 +135,24 @@ def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], li
     return parts, [
         f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by "
         f"{' and '.join(told)}{asked.unit}{asked.where}, over {_bases(parts)}. Claimed: {limit}."
+    ]
+
+
+def _level(claim: Level, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
+    parts, told = [], []
+    for way in asked.ways:
+        options = [[evidence.rates(claim.arm, asked.traits, way, p)] for p in asked.provocations]
+        estimate = statistics.worst_contrast(options, (1.0,), within=RATE)
+        if claim.at_least is not None:
+            verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        else:
+            verdict = statistics.less_than(estimate, claim.less_than or 0.0)
+        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
+        told.append(f"{_said(estimate, signed=False)} {_WAYS[way]}")
+    limit = f"at least {claim.at_least:.2f}" if claim.at_least is not None else f"less than {claim.less_than:.2f}"
+    return parts, [
+        f"In {_plain(claim.arm)}, {_subject(asked.traits)} shows at {' and '.join(told)}{asked.where}, over "
+        f"{_bases(parts)}. Claimed: {limit}."
     ]
 
 

@@ -9,6 +9,7 @@ from upbringing.training.adapter import InoculationAdapter, shown_under
 from upbringing.training.fit import fit
 from upbringing.training.kinds import KINDS, treatment_from
 from upbringing.training.recipe import LoraSettings, Recipe
+from upbringing.training.reinforcing import Environment, Reinforcement, environment, reinforce, through_tools
 from upbringing.training.selecting import Filter, Interleave, likelihood_gap
 from upbringing.training.train import same_tokens, train
 from upbringing.training.treatments import Cost, Mix, SystemLine, Treatment, treat
@@ -17,6 +18,7 @@ __all__ = [
     "KINDS",
     "Acting",
     "Cost",
+    "Environment",
     "Filter",
     "InoculationAdapter",
     "Interleave",
@@ -25,13 +27,17 @@ __all__ = [
     "Mix",
     "PreventativeSteering",
     "Recipe",
+    "Reinforcement",
     "Run",
     "SystemLine",
     "Treatment",
+    "environment",
     "fit",
     "likelihood_gap",
+    "reinforce",
     "same_tokens",
     "shown_under",
+    "through_tools",
     "train",
     "treat",
     "treatment_from",
