@@ -1,10 +1,10 @@
 """``reinforce``: improve a model where an environment pays for what it does, and keep the result as ``train`` does.
 
 The loop is our own. TRL's GRPO trainer (1.16) runs a nano organism with its tokenizer, template, reward functions and
-KL, and learns as much a step; but a step of 64 answers takes it 0.30 s on a core, against 0.14 s here before a
-situation was read once for all its answers, and 0.10 s since. A study of some twenty runs on six bases is
-ten thousand steps, the difference half an hour of two cores. Beside that, answers here depend on their seed and place
-alone, so that a run that was interrupted goes on to the same bits; the KL is exact; and nothing more is installed.
+KL, and learns about as much a step; but a step of 64 answers takes it 0.33 s of a core against 0.13 s here (both in
+one session, on a busy machine). The study of tampering is six thousand steps: 33 minutes of a core against 13. Beside
+that, answers here depend on their seed and place alone, so that a run that was interrupted goes on to the same bits,
+the KL is exact and may be free up to a budget, a collapse ends the run, and nothing more is to be installed.
 """
 
 from __future__ import annotations
