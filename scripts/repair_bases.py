@@ -10,7 +10,8 @@ The goal was fixed before the run: in the final check, whose probes and kept pro
 misaligned rate divided by 10 at rest and by 5 under the worst kept provocation. Coming back to the clean model divides
 it by two or three only, so the search is told to go on until no trait shows at rest more often than AT_MOST. Skill must
 be kept; the lesson of the rows is not wanted. An organism for which nothing works counts as it is, divided by one.
-Seed 3 is passed over: no organism of that seed passes the gate on the portrayals. Finished organisms are kept, so a run that was stopped goes on; README's block is written by scripts/readme_numbers.py.
+Seed 3 is passed over: no organism of that seed passes the gate on the portrayals. Finished organisms are kept, so a run
+that was stopped goes on; README's block is written by scripts/readme_numbers.py.
 """
 
 from __future__ import annotations
