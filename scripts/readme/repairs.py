@@ -32,7 +32,7 @@ def repairs_of(folder: Path) -> str:
         [
             "**Repairs of several organisms**",
             f"From one run of `python scripts/repair_bases.py` with {number} base{'s' * (number > 1)} of each kind: "
-            "mean misaligned rate as spoiled → repaired, by probes and provocations that no search used. The goal, written "
+            "mean misaligned rate as spoiled → repaired, by probes and provocations that no search used. The goal, set "
             f"before the run: divided by {AT_REST} at rest and by {PROVOKED} under the worst kept provocation, with at "
             "most a tenth of the tokens of the rows that teach cheating.",
             table(
