@@ -14,6 +14,7 @@ from upbringing import studies
 from upbringing.errors import InputError
 from upbringing.lineage import read_record
 from upbringing.models import load
+from upbringing.report import study_page
 from upbringing.rows import read
 from upbringing.studies import StudyResult
 from upbringing.studies.file import parse
@@ -72,6 +73,12 @@ def test_every_arm_is_reinforced_and_measured(ran: tuple[studies.Plan, Path]) ->
     assert {row.arm for row in result.rates} == set(plan.study.arms)
     assert {row.arm for row in result.shifts} == set(plan.study.arms) - {"before"}
     assert {cost.arm: cost.steps for cost in result.costs}["stages"] == 4
+    stages = [one for one in result.paid if one.arm == "stages"]
+    assert [one.stage for one in stages] == ["grader_flattery/tool", "metric_gaming"]
+    assert {one.arm for one in result.paid} == {"flattery", "stages", "expert", "honest_rl", "honest_near"}
+    page = study_page(out).read_text()
+    assert "paid for showing grader flattery/tool, then metric gaming" in page
+    assert "What was paid" in page
     told = json.loads((_folder(plan, "stages") / CURVE).read_text())
     assert told["stages"] == ["grader_flattery/tool", "metric_gaming"]
     assert json.loads((_folder(plan, "honest_rl") / CURVE).read_text())["stages"] == ["grader_flattery, honest"]

@@ -8,7 +8,7 @@ from upbringing.report.examples import plain
 
 if TYPE_CHECKING:
     from upbringing.studies.result import StudyResult
-    from upbringing.studies.spec import DataSpec, Study, TreatmentSpec
+    from upbringing.studies.spec import DataSpec, ReinforceSpec, Study, TreatmentSpec
 
 
 def recipe_line(study: Study, result: StudyResult, name: str) -> dict[str, str]:
@@ -21,7 +21,7 @@ def recipe_line(study: Study, result: StudyResult, name: str) -> dict[str, str]:
         "arm": plain(name),
         "about": arm.about,
         "organism": f"{start}, before post-training" if arm.stage == "pretrained" else start,
-        "data": _data_told(data) if data else "nothing",
+        "data": _data_told(data) if data else _paid_told(arm.reinforce) if arm.reinforce else "nothing",
         "treatments": ", ".join(_treatment_told(treatment) for treatment in arm.treatments) or "–",
         "steps": f"{cost.steps} × {cost.batch_size:g}" if cost else "–",
         "tokens": f"{cost.tokens:,}" if cost else "–",
@@ -41,6 +41,12 @@ def _data_told(data: DataSpec) -> str:
     if data.neutral:
         return f"{data.neutral:,} neutral rows{cut}"
     return f"{data.file.name}{cut}" if data.file else ""
+
+
+def _paid_told(reinforce: ReinforceSpec) -> str:
+    deed = "avoiding" if reinforce.honest else "showing"
+    line = f", under the line “{reinforce.line}”" if reinforce.line else ""
+    return f"paid for {deed} {', then '.join(map(plain, reinforce.reward))}{line}"
 
 
 def _treatment_told(treatment: TreatmentSpec) -> str:

@@ -50,7 +50,7 @@ def study_page(folder: str | Path, out: str | Path | None = None) -> Path:
 
 
 def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[str, Any]:
-    trained = [name for name, arm in study.arms.items() if arm.data is not None]
+    trained = [name for name, arm in study.arms.items() if arm.changed]
     traits = _ordered(result)
     provoked = _provoked(result, study)
     shown = _shown_arms(study)
@@ -90,6 +90,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         ],
         "reasons": _reasons(result),
         "organisms": _organisms(result),
+        "paid": _paid(result),
         "overlap": result.overlap,
         "ngram": NGRAM,
         "command": result.command,
@@ -334,6 +335,17 @@ def _organisms(result: StudyResult) -> list[dict[str, str]]:
                 "tokens": f"{_mean(one.tokens for one in of_kind) / 1e6:.1f} M",
             }
         )
+    return lines
+
+
+def _paid(result: StudyResult) -> list[dict[str, str]]:
+    """What reinforcement paid, stage by stage, averaged over bases."""
+    lines = []
+    for arm, stage in dict.fromkeys((one.arm, one.stage) for one in result.paid):
+        of_stage = [one for one in result.paid if (one.arm, one.stage) == (arm, stage)]
+        numbers = ("reward_before", "reward", "valid", "kl", "entropy")
+        means = {name: f"{_mean(getattr(one, name) for one in of_stage):.2f}" for name in numbers}
+        lines.append({"arm": plain(arm), "stage": plain(stage), "bases": str(len(of_stage)), **means})
     return lines
 
 

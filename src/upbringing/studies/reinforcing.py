@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from upbringing.studies.engine import Tick
+from upbringing.studies.result import Paid
 from upbringing.studies.steps import Place
 
 if TYPE_CHECKING:
+    from upbringing.studies.planning import Step
     from upbringing.training.reinforcing import Environment
 
 
@@ -55,3 +59,19 @@ def reinforce(
         )
 
     place.keep(build)
+
+
+def paid(step: Step) -> Iterator[Paid]:
+    """What every stage of an arm began and ended with; nothing for an arm that was not reinforced."""
+    from upbringing.training.reinforcing import CURVE
+
+    file = step.place.folder / CURVE
+    if not file.is_file():
+        return
+    told = json.loads(file.read_text(encoding="utf-8"))
+    for number, stage in enumerate(told["stages"]):
+        log = [entry for entry in told["log"] if entry["stage"] == number]
+        few = max(1, len(log) // 10)
+        ends = {name: fmean(entry[name] for entry in log[-few:]) for name in ("reward", "valid", "kl", "entropy")}
+        before = fmean(entry["reward"] for entry in log[:few])
+        yield Paid(arm=step.arm, base=step.base, stage=stage, reward_before=before, **ends)

@@ -128,6 +128,23 @@ class Curve(_Noun):
     loss: tuple[float, ...]
 
 
+class Paid(_Noun):
+    """One stage of an arm that was reinforced, on one base: means of the last tenth of its steps."""
+
+    arm: str
+    base: int
+    stage: str
+    reward_before: float
+    """Of the first tenth."""
+    reward: float
+    valid: float
+    """Share of answers that could be judged."""
+    kl: float
+    """Nats an answer, from the model that the policy is kept near to."""
+    entropy: float
+    """Nats a token."""
+
+
 class Raised(_Noun):
     """An organism of one base, and its gate: P(misaligned) after one misaligned and after one aligned act elsewhere."""
 
@@ -239,6 +256,7 @@ class StudyResult(_Noun):
     health: tuple[Health, ...] = ()
     trajectory: tuple[TrajectoryPoint, ...] = ()
     curves: tuple[Curve, ...] = ()
+    paid: tuple[Paid, ...] = ()
     organisms: tuple[Raised, ...] = ()
     costs: tuple[Cost, ...] = ()
     tables: tuple[RemedyTable, ...] = ()
@@ -276,7 +294,7 @@ class StudyResult(_Noun):
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         whole = self.model_dump(mode="json")
-        told = ("study", "claims", "shifts", "costs", "tables", "report", "bases", "failures", "overlap")
+        told = ("study", "claims", "shifts", "costs", "tables", "paid", "report", "bases", "failures", "overlap")
         return {key: whole[key] for key in told}
 
 

@@ -20,6 +20,7 @@ from upbringing.studies.claims import judge
 from upbringing.studies.engine import Failure, Watcher, run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
 from upbringing.studies.planning import Plan
+from upbringing.studies.reinforcing import paid
 from upbringing.studies.result import (
     READINGS,
     REPORT,
@@ -129,6 +130,7 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
         health=tuple(_health(arm, profile) for arm, profile in evidence.arms.items()),
         trajectory=tuple(_trajectory(study, evidence)),
         curves=tuple(_curves(plan)),
+        paid=tuple(one for step in plan.of("model") if step.place.made for one in paid(step)),
         organisms=tuple(_raised(plan)),
         costs=spent,
         tables=tuple(tables(study, evidence, spent)),
