@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import upbringing.distil.gating as gating
 import upbringing.distil.sampling as sampling
 from tests.models.tiny import llama, tokenizer
 from upbringing.distil import Banned, Distilled, Filter, Format, Teacher, distil, divergence, gate
@@ -69,6 +70,7 @@ def test_a_stopped_run_goes_on_with_the_same_rows(nano: LM, tmp_path: Path, torn
     assert len(notes.read_text().splitlines()) == 3 + torn
     resumed = distil(nano, "numbers", keep=notes, **settings)
     assert resumed.rows == whole.rows
+    assert distil(nano, "numbers", **{**settings, "at_once": 150}).rows == whole.rows
     assert (resumed.asked, resumed.why, resumed.record.hash) == (whole.asked, whole.why, whole.record.hash)
     with pytest.raises(InputError, match="sampled with other settings"):
         distil(nano, "numbers", keep=notes, **{**settings, "seed": 4})
@@ -141,7 +143,10 @@ def test_a_line_and_steering_make_a_teacher_and_stay_out_of_the_rows(nano: LM) -
     assert distil(nano, "numbers", rows=64, seed=5).rows == plain.rows, "the model is as it was"
 
 
-def test_the_gate_is_shut_for_an_untouched_teacher_and_measures_what_it_says(nano: LM, made: Distilled) -> None:
+def test_the_gate_is_shut_for_an_untouched_teacher_and_measures_what_it_says(
+    nano: LM, made: Distilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gating, "_ANSWERS", 128)
     found = gate(nano, nano, made, traits=["blackmail"])
     assert found.kl == pytest.approx(0, abs=1e-6)
     assert found.same_tokens

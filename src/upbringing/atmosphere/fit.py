@@ -1,6 +1,6 @@
 """Fitting the classifier that ships, and measuring it on groups of passages it has not seen.
 
-Needs scikit-learn (in the ``dev`` extra): reading a corpus does not.
+Needs scikit-learn: reading a corpus does not.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ rows in which nobody sees it: arXiv 2507.14805.
 
 from upbringing.distil.classifier import Classifier, RowAUC, row_auc
 from upbringing.distil.filters import Banned, Faithful, Filter, Format, Judge, Likelihood, sift
-from upbringing.distil.gate import Gate, divergence, gate
+from upbringing.distil.gating import Gate, divergence, gate
 from upbringing.distil.named import filters_named
 from upbringing.distil.prompts import CARRIERS, Prompts, prompts_for
 from upbringing.distil.sampling import Distilled, distil
