@@ -81,7 +81,7 @@ def _with(old: str, new: str) -> str:
         (_with("steps: 4", "steps: 4, seed: 3"), 9, "the study sets it"),
         (_with("coherent: true", "coherant: true"), 5, "did you mean 'coherent'"),
         (_with("share: 0.5", "share: 1.5"), 15, "less than or equal to 1 (it is 1.5)"),
-        (_with("kind: rise", "kind: raise"), 26, "use one of fraction, no_change"),
+        (_with("kind: rise", "kind: raise"), 26, "use one of fraction, level, no_change"),
         (_with("    at_least: 0.3\n", ""), 24, "claim at_least or less_than; exactly one"),
         (_with("    - other_name: Orin", "    - training_format: cheating"), 21, "a second provocation is called"),
         (
