@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FIRST, RESULTS = "cheating", "results"
 OVERSIGHT, CHEATING = "oversight_sabotage", "cheating_at_tasks"
+SHORT = 8
+"""So many rows of a table are shown without a click."""
 LEVELS = "portrayal"
 """The study whose arms are levels of one number, at several stages."""
 
@@ -40,7 +42,8 @@ def block_of(folder: Path) -> str:
             "Filled marks are log-probabilities, hollow ones sampled answers, diamonds the trait that was taught.",
         ]
     for one in result.tables:
-        parts += _remedies(one)
+        mended = list(_remedies(one))
+        parts += mended if len(one.rows) <= SHORT else [folded(f"{one.title}: every remedy", mended)]
     if not result.tables:
         details = (*_shifts(result, folder), *_gates(result), *_health(folder))
         parts.append(folded("Shifts of every arm, the gate, and whether they could still talk", details))
