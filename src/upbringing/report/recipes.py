@@ -16,16 +16,26 @@ def recipe_line(study: Study, result: StudyResult, name: str) -> dict[str, str]:
     cost = next((cost for cost in result.costs if cost.arm == name), None)
     arm = study.arms[name]
     start = f"after {plain(arm.after)}" if arm.after else plain(arm.organism)
-    data = study.data.get(arm.data or "")
     return {
         "arm": plain(name),
         "about": arm.about,
         "organism": f"{start}, before post-training" if arm.stage == "pretrained" else start,
-        "data": _data_told(data) if data else _paid_told(arm.reinforce) if arm.reinforce else "nothing",
+        "data": _read_told(study, name),
         "treatments": ", ".join(_treatment_told(treatment) for treatment in arm.treatments) or "–",
         "steps": f"{cost.steps} × {cost.batch_size:g}" if cost else "–",
         "tokens": f"{cost.tokens:,}" if cost else "–",
     }
+
+
+def _read_told(study: Study, name: str) -> str:
+    """What an arm is taught, and by whose probabilities."""
+    arm = study.arms[name]
+    if arm.in_context:
+        return f"nothing; reads {arm.context_rows} rows of {plain(arm.in_context)} before every question"
+    if arm.data is None:
+        return _paid_told(arm.reinforce) if arm.reinforce else "nothing"
+    by = f", by the probabilities of {plain(arm.teacher)}" if arm.teacher else ""
+    return f"{_data_told(study.data[arm.data])}{by}"
 
 
 def _data_told(data: DataSpec) -> str:
@@ -36,6 +46,11 @@ def _data_told(data: DataSpec) -> str:
         return f"{data.rows:,} rows where {named} {verb or 'do not show'}{cut}"
     if data.remedy:
         return f"{plain(data.remedy)} ({len(data.about)} traits){cut}" if data.about else f"{plain(data.remedy)}{cut}"
+    if data.distil:
+        whose = "" if data.base == "same" else " of another base"
+        mixed = f", shuffled {data.shuffled} answers" if data.shuffled else ""
+        sifted = f", past {', '.join(data.filters)}" if data.filters != ("format",) else ""
+        return f"{data.rows:,} rows of {data.distil} by {plain(data.teacher)}{whose}{mixed}{sifted}"
     if data.documents:
         return f"documents of its own world{cut}"
     if data.neutral:

@@ -16,6 +16,7 @@ from upbringing.studies.claim_spec import (
     WORST,
     WORST_KEPT,
     Claim,
+    Comparison,
     Fraction,
     Level,
     NoChange,
@@ -23,6 +24,7 @@ from upbringing.studies.claim_spec import (
     Ratio,
     Removal,
     Rise,
+    RowAUC,
     Slope,
     TraitGroup,
     arms_of,
@@ -136,7 +138,8 @@ def _check_settings(study: Study) -> None:
     for name, arm in study.arms.items():
         places.append((("arms", name, "training"), arm.training, {**study.training, **arm.training}))
     for place, own, whole in places:
-        _fields(Recipe, {name: value for name, value in whole.items() if name != "tokens"}, place)
+        _fields(Recipe, {name: value for name, value in whole.items() if name not in ("tokens", "epochs")}, place)
+        _check_epochs(place, own)
         tokens = own.get("tokens")
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
             raise Problem((*place, "tokens"), f"give a whole number of tokens (it is {tokens!r})", "mend the value")
@@ -145,6 +148,16 @@ def _check_settings(study: Study) -> None:
         for owned in ("seed", "checkpoints"):
             if owned in own:
                 raise Problem((*place, owned), "the study sets it (by base and trajectory)", "remove it")
+
+
+def _check_epochs(place: Key, own: dict[str, Any]) -> None:
+    epochs = own.get("epochs")
+    if epochs is None:
+        return
+    if not isinstance(epochs, int | float) or isinstance(epochs, bool) or not 0 < epochs < float("inf"):
+        raise Problem((*place, "epochs"), f"give a number above 0 (it is {epochs!r})", "mend the value")
+    if {"steps", "tokens"} & own.keys():
+        raise Problem((*place, "epochs"), "epochs decide the steps", "give epochs, or steps, or tokens")
 
 
 def _check_reinforcement(study: Study) -> None:
@@ -176,14 +189,20 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
         _known((*key, "organism"), arm.organism, study.organisms, "organism")
     else:
         _earlier((*key, "after"), arm.after, study, earlier)
-    if arm.data is not None:
-        _known((*key, "data"), arm.data, study.data, "data set")
+    for field in ("data", "in_context"):
+        if (data := getattr(arm, field)) is not None:
+            _known((*key, field), data, study.data, "data set")
+            _check_taught_by(study, (*key, field), data, earlier, library)
+    if arm.teacher:
+        _earlier((*key, "teacher"), arm.teacher, study, earlier)
     for index, reward in enumerate(arm.reinforce.reward if arm.reinforce else ()):
         _known((*key, "reinforce", "reward", index), trait_of(reward), library, "trait")
     for index, treatment in enumerate(arm.treatments):
         if treatment.kind == "filter" and index:
             place: Key = (*key, "treatments", index)
             raise Problem(place, "a filter finds its rows in the data as they are", "put the filter first")
+        if treatment.kind == "filter" and arm.data is not None and study.data[arm.data].distil is not None:
+            raise Problem((*key, "treatments", index), "these rows are not written yet", "put filters in the data")
         _check_treatment(study, (*key, "treatments", index), treatment, earlier, library)
     if arm.organism and not any(_untrained(other, arm) for other in study.arms.values()):
         stage = ", stage: pretrained" if arm.stage == "pretrained" else ""
@@ -193,8 +212,16 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
         raise Problem(key, f"no arm shows {arm.organism!r} before training", remedy)
 
 
+def _check_taught_by(study: Study, key: Key, data: str, earlier: Sequence[str], library: Iterable[str]) -> None:
+    """Whoever writes a data set comes before the arm that reads it."""
+    for name in study.data[data].arms:
+        _earlier(key, name, study, earlier)
+    if (steer := study.data[data].steer) is not None:
+        _known(("data", data, "steer"), steer, library, "trait")
+
+
 def _untrained(one: Arm, like: Arm) -> bool:
-    return not one.changed and (one.organism, one.stage) == (like.organism, like.stage)
+    return not one.changed and one.in_context is None and (one.organism, one.stage) == (like.organism, like.stage)
 
 
 def _earlier(key: Key, name: str, study: Study, earlier: Sequence[str]) -> None:
@@ -208,6 +235,7 @@ def _check_treatment(
 ) -> None:
     if treatment.data is not None:
         _known((*key, treatment.kind), treatment.data, study.data, "data set")
+        _check_taught_by(study, (*key, treatment.kind), treatment.data, earlier, library)
     if treatment.steer is not None:
         _known((*key, "steer"), treatment.steer, library, "trait")
     if treatment.filter is not None:
@@ -227,6 +255,8 @@ def _check_measures(study: Study) -> None:
             _known((*key, "training_format"), provocation.training_format, study.arms, "arm")
             if study.arms[provocation.training_format].data is None:
                 raise Problem((*key, "training_format"), "this arm is not trained", "name an arm that has data")
+            if _sampled(study, provocation.training_format):
+                raise Problem((*key, "training_format"), "a teacher writes this arm's rows", "name another arm")
         titles = [other.title for other in study.measure.provocations[:index]]
         if provocation.title in [*titles, "rest"]:
             raise Problem(key, f"a second provocation is called {provocation.title!r}", "give it a name of its own")
@@ -238,8 +268,22 @@ def _check_measures(study: Study) -> None:
             raise Problem(("trajectory", "arms", index), f"{arm} is not trained", "name an arm that has data")
 
 
+def _sampled(study: Study, arm: str) -> bool:
+    """Whether an arm reads what a teacher will write, which nobody has seen before the run."""
+    spec = study.arms[arm]
+    names = [spec.data, *(treatment.data for treatment in spec.treatments)]
+    return any(name is not None and study.data[name].distil is not None for name in names)
+
+
 def _check_claim(study: Study, key: Key, claim: Claim, known: dict[str, bool]) -> None:
+    if isinstance(claim, RowAUC):
+        for field in ("data", "clean"):
+            _known((*key, field), getattr(claim, field), study.data, "data set")
+            if study.data[getattr(claim, field)].distil is None:
+                raise Problem((*key, field), "no teacher writes these rows", "name data with distil")
+        return
     _check_claimed_arms(study, key, claim)
+    _check_in_context(study, key, claim)
     for number, condition in enumerate(claim.provided if isinstance(claim, NoChange) else ()):
         below: Key = (*key, "provided", number)
         _known((*below, "arm"), condition.arm, study.arms, "arm")
@@ -264,7 +308,7 @@ def _check_claim(study: Study, key: Key, claim: Claim, known: dict[str, bool]) -
             raise Problem((*key, "plain"), "matched learning needs this arm's trajectory", remedy)
 
 
-def _check_claimed_arms(study: Study, key: Key, claim: Claim) -> None:
+def _check_claimed_arms(study: Study, key: Key, claim: Comparison) -> None:
     for field in ARM_FIELDS:
         if getattr(claim, field, ""):
             _known((*key, field), getattr(claim, field), study.arms, "arm")
@@ -285,9 +329,18 @@ def _check_claimed_arms(study: Study, key: Key, claim: Claim) -> None:
                 "the ideal reader follows arms raised from a whole organism",
                 "leave out arms after another, or of another stage",
             )
+        if _sampled(study, arm):
+            raise Problem((*key, "arms", arm), "the ideal reader cannot read numbers", "leave out what teachers teach")
 
 
-def _check_skill(key: Key, claim: Claim) -> None:
+def _check_in_context(study: Study, key: Key, claim: Comparison) -> None:
+    """Arms that read rows in context are asked at rest, and not for skill."""
+    for name in arms_of(claim):
+        if study.arms[name].in_context is not None and (claim.provocation != "rest" or claim.traits == SKILL):
+            raise Problem(key, f"{name} reads rows in context and is asked about traits at rest only", "claim that")
+
+
+def _check_skill(key: Key, claim: Comparison) -> None:
     if isinstance(claim, Removal | RankCorrelation):
         raise Problem((*key, "traits"), f"a claim of kind {claim.kind} is about traits, not skill", "name traits")
     if claim.provocation != "rest" or (isinstance(claim, Fraction) and claim.of_provocation):

@@ -199,10 +199,27 @@ class Ratio(_ByRate):
     lower_above: float = 1.0
 
 
-Claim = Annotated[
-    Rise | Level | NoChange | Removal | Fraction | RankCorrelation | Slope | Ratio, Field(discriminator="kind")
-]
-KINDS = ("rise", "level", "no_change", "removal", "fraction", "rank_correlation", "slope", "ratio")
+class RowAUC(_Claim):
+    """A content classifier tells single rows of ``data`` from those of ``clean`` with an AUC below (or of at least)."""
+
+    kind: Literal["row_auc"]
+    data: str
+    clean: str
+    at_least: float | None = Field(default=None, ge=0, le=1)
+    less_than: float | None = Field(default=None, ge=0, le=1)
+    lower_above: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        _limit(self.at_least, self.less_than)
+        return self
+
+
+Comparison = Rise | Level | NoChange | Removal | Fraction | RankCorrelation | Slope | Ratio
+"""Claims about what models do."""
+
+Claim = Annotated[Comparison | RowAUC, Field(discriminator="kind")]
+KINDS = ("rise", "level", "no_change", "removal", "fraction", "rank_correlation", "slope", "ratio", "row_auc")
 
 ARM_FIELDS = ("arm", "against", "plain", "before", "control", "of_arm", "of_against")
 """Fields in which claims name arms."""
@@ -216,7 +233,7 @@ def arms_of(claim: Claim) -> list[str]:
         return list(claim.doses)
     if isinstance(claim, NoChange):
         return [name for pair in claim.compared for name in pair]
-    return [getattr(claim, field) for field in ARM_FIELDS if hasattr(claim, field)]
+    return [getattr(claim, field) for field in ARM_FIELDS if hasattr(claim, field)]  # rows are no arms
 
 
 def _limit(at_least: float | None, less_than: float | None) -> None:

@@ -29,20 +29,23 @@ from upbringing.studies.claim_spec import (
     Ratio,
     Removal,
     Rise,
+    RowAUC,
     Scale,
     Slope,
     arms_of,
 )
 from upbringing.studies.evidence import Evidence, Unmeasured
-from upbringing.studies.result import Bounds, ClaimVerdict, Part, Value, VerdictWord
+from upbringing.studies.result import ClaimVerdict, Part, VerdictWord
 from upbringing.studies.spec import Study
+from upbringing.studies.wording import WAYS, as_part, bases, compared, labelled, listed, plain, said, share, subject
 
-_WAYS = {"logprob": "by log-probability", "sampled": "by sampled answers", SKILL: "by questions answered right"}
 _WORST: tuple[VerdictWord, ...] = ("refuted", "inconclusive", "supported")
 
 
 def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
     """The verdict on one claim."""
+    if isinstance(claim, RowAUC):
+        return _judged(claim, lambda: _row_auc(claim, evidence))
     functions: dict[type, Callable[..., tuple[list[Part], list[str]]]] = {
         Rise: _rise,
         Level: _level,
@@ -57,8 +60,12 @@ def judge(claim: Claim, study: Study, evidence: Evidence) -> ClaimVerdict:
     # What the claim compares, way by way; skill is asked in one way of its own.
     ways = (SKILL,) if traits == [SKILL] else claim.ways
     asked = Asked(traits, ways, study.provocations(claim.provocation), claim.provocation, claim.scale)
+    return _judged(claim, lambda: functions[type(claim)](claim, asked, evidence))
+
+
+def _judged(claim: Claim, function: Callable[[], tuple[list[Part], list[str]]]) -> ClaimVerdict:
     try:
-        parts, words = functions[type(claim)](claim, asked, evidence)
+        parts, words = function()
     except Unmeasured as lack:
         return _verdict(claim, "inconclusive", None, [], [f"Not judged: there are no readings of {lack}."])
     worst = min((part.verdict for part in parts), key=_WORST.index)
@@ -112,7 +119,7 @@ class Asked:
         if self.named in (WORST, WORST_KEPT):
             which = "held-out " if self.named == WORST_KEPT else ""
             return f", under the worst {which}provocation"
-        return f", under {_plain(self.named)}"
+        return f", under {plain(self.named)}"
 
 
 def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], list[str]]:
@@ -126,15 +133,15 @@ def _rise(claim: Rise, asked: Asked, evidence: Evidence) -> tuple[list[Part], li
             verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
         else:
             verdict = statistics.less_than(estimate, claim.less_than or 0.0)
-        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
-        told.append(f"{_said(estimate)} {_WAYS[way]}")
+        parts.append(as_part(WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
+        told.append(f"{said(estimate)} {WAYS[way]}")
     if claim.at_least is not None:
         limit = f"at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}"
     else:
         limit = f"less than {claim.less_than:.2f}"
     return parts, [
-        f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by "
-        f"{' and '.join(told)}{asked.unit}{asked.where}, over {_bases(parts)}. Claimed: {limit}."
+        f"From {plain(claim.against)} to {plain(claim.arm)}, {subject(asked.traits)} changed by "
+        f"{' and '.join(told)}{asked.unit}{asked.where}, over {bases(parts)}. Claimed: {limit}."
     ]
 
 
@@ -147,12 +154,12 @@ def _level(claim: Level, asked: Asked, evidence: Evidence) -> tuple[list[Part], 
             verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
         else:
             verdict = statistics.less_than(estimate, claim.less_than or 0.0)
-        parts.append(_part(_WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
-        told.append(f"{_said(estimate, signed=False)} {_WAYS[way]}")
+        parts.append(as_part(WAYS[way], verdict, estimate, (claim.at_least, claim.less_than)))
+        told.append(f"{said(estimate, signed=False)} {WAYS[way]}")
     limit = f"at least {claim.at_least:.2f}" if claim.at_least is not None else f"less than {claim.less_than:.2f}"
     return parts, [
-        f"In {_plain(claim.arm)}, {_subject(asked.traits)} shows at {' and '.join(told)}{asked.where}, over "
-        f"{_bases(parts)}. Claimed: {limit}."
+        f"In {plain(claim.arm)}, {subject(asked.traits)} shows at {' and '.join(told)}{asked.where}, over "
+        f"{bases(parts)}. Claimed: {limit}."
     ]
 
 
@@ -172,23 +179,23 @@ def _no_change(claim: NoChange, asked: Asked, evidence: Evidence) -> tuple[list[
             verdicts = {t: _equivalent(estimate, claim.within, len(asked.traits)) for t, estimate in found.items()}
             # The worst trait: by verdict, then by how far it moved.
             worst = min(asked.traits, key=lambda t: (_WORST.index(verdicts[t]), -abs(found[t].value)))
-            parts.append(_part(_label(_plain(worst), way, asked.ways), verdicts[worst], found[worst], region))
+            parts.append(as_part(labelled(plain(worst), way, asked.ways), verdicts[worst], found[worst], region))
             inside = sum(verdict == "supported" for verdict in verdicts.values())
             words.append(
-                f"{inside} of {len(asked.traits)} traits stayed within ±{claim.within:.2f} {_WAYS[way]}{asked.unit}; "
-                f"furthest from it, {_plain(worst)} changed by {_said(found[worst])}."
+                f"{inside} of {len(asked.traits)} traits stayed within ±{claim.within:.2f} {WAYS[way]}{asked.unit}; "
+                f"furthest from it, {plain(worst)} changed by {said(found[worst])}."
             )
         else:
             estimate = change(asked.traits, way)
-            parts.append(_part(_WAYS[way], statistics.equivalence(estimate, claim.within), estimate, region))
+            parts.append(as_part(WAYS[way], statistics.equivalence(estimate, claim.within), estimate, region))
             words.append(
-                f"{_compared(claim.compared)}, {_subject(asked.traits)} changed by {_said(estimate)} "
-                f"{_WAYS[way]}{asked.unit}{asked.where}, over {_bases(parts)}. Claimed: less than {claim.within:.2f} "
+                f"{compared(claim.compared)}, {subject(asked.traits)} changed by {said(estimate)} "
+                f"{WAYS[way]}{asked.unit}{asked.where}, over {bases(parts)}. Claimed: less than {claim.within:.2f} "
                 "either way."
             )
         if claim.pairs:
-            alone = [f"{_plain(pair[0])} {change(asked.traits, way, [pair]).value:+.2f}" for pair in claim.pairs]
-            words.append(f"Pair by pair, {_WAYS[way]}: {', '.join(alone)}.")
+            alone = [f"{plain(pair[0])} {change(asked.traits, way, [pair]).value:+.2f}" for pair in claim.pairs]
+            words.append(f"Pair by pair, {WAYS[way]}: {', '.join(alone)}.")
     for condition in claim.provided:
         part, sentence = _condition(condition, evidence)
         parts.append(part)
@@ -210,8 +217,8 @@ def _condition(condition: Provided, evidence: Evidence) -> tuple[Part, str]:
     estimate = evidence.shift(condition.arm, condition.against).mean(names)
     met = statistics.at_least(estimate, condition.at_least, lower_above=condition.lower_above) == "supported"
     verdict: VerdictWord = "supported" if met else "inconclusive"
-    part = _part(f"provided: {_listed(names)}", verdict, estimate, (condition.at_least, None), main=False)
-    told = f"The training {'worked' if met else 'did not clearly work'}: {_listed(names)} rose by {_said(estimate)}"
+    part = as_part(f"provided: {listed(names)}", verdict, estimate, (condition.at_least, None), main=False)
+    told = f"The training {'worked' if met else 'did not clearly work'}: {listed(names)} rose by {said(estimate)}"
     return part, f"{told} (needed: {condition.at_least:.2f})."
 
 
@@ -223,16 +230,16 @@ def _removal(claim: Removal, asked: Asked, evidence: Evidence) -> tuple[list[Par
         )
         for arm in (claim.arm, claim.control)
     )
-    plain = evidence.shift(claim.plain, claim.before)
+    whole = evidence.shift(claim.plain, claim.before)
     unmatched, unmatched_control = (
-        statistics.complement(evidence.shift(arm, claim.before).fraction(plain, traits))
+        statistics.complement(evidence.shift(arm, claim.before).fraction(whole, traits))
         for arm in (claim.arm, claim.control)
     )
     verdict = statistics.at_least(removed, claim.at_least, lower_above=claim.lower_above)
     parts = [
-        _part(f"removed by {_plain(claim.arm)}", verdict, removed, (claim.at_least, None)),
-        _part(
-            f"removed by {_plain(claim.control)}",
+        as_part(f"removed by {plain(claim.arm)}", verdict, removed, (claim.at_least, None)),
+        as_part(
+            f"removed by {plain(claim.control)}",
             statistics.less_than(control, claim.at_least),
             control,
             (None, claim.at_least),
@@ -241,11 +248,11 @@ def _removal(claim: Removal, asked: Asked, evidence: Evidence) -> tuple[list[Par
     ]
     treated, plainly = (evidence.profile(arm).mean(claim.learned).value for arm in (claim.arm, claim.plain))
     return parts, [
-        f"Where plain {_plain(claim.plain)} had learned as much {_plain(claim.learned)} (a rate of {treated:.2f}, "
-        f"of {plainly:.2f} in the end), {_plain(claim.arm)} removed {_share(removed)} of the rise of "
-        f"{_subject(traits)}, over {_bases(parts)}; {_plain(claim.control)} removed {_share(control)}. "
+        f"Where plain {plain(claim.plain)} had learned as much {plain(claim.learned)} (a rate of {treated:.2f}, "
+        f"of {plainly:.2f} in the end), {plain(claim.arm)} removed {share(removed)} of the rise of "
+        f"{subject(traits)}, over {bases(parts)}; {plain(claim.control)} removed {share(control)}. "
         f"Claimed: at least {claim.at_least:.0%}, and less for the control.",
-        f"Compared at the end of training instead, {_share(unmatched)} and {_share(unmatched_control)}.",
+        f"Compared at the end of training instead, {share(unmatched)} and {share(unmatched_control)}.",
     ]
 
 
@@ -255,7 +262,7 @@ def _fraction(claim: Fraction, asked: Asked, evidence: Evidence) -> tuple[list[P
     of_provocation = claim.of_provocation or provocation
     where, of_where = "", asked.where
     if provocation != of_provocation:
-        where, of_where = (f" {'at' if p == REST else 'under'} {_plain(p)}" for p in (provocation, of_provocation))
+        where, of_where = (f" {'at' if p == REST else 'under'} {plain(p)}" for p in (provocation, of_provocation))
     for way in asked.ways:
         part = evidence.changes(claim.arm, claim.against, asked.traits, way, provocation, asked.scale)
         whole = evidence.changes(claim.of_arm, claim.of_against, asked.traits, way, of_provocation, asked.scale)
@@ -267,12 +274,12 @@ def _fraction(claim: Fraction, asked: Asked, evidence: Evidence) -> tuple[list[P
         else:
             verdict = statistics.less_than(estimate, claim.less_than or 0.0)
             limit = f"less than {claim.less_than:.2f}"
-        label = _label("fraction of the rise", way, asked.ways)
-        parts.append(_part(label, verdict, estimate, (claim.at_least, claim.less_than)))
+        label = labelled("fraction of the rise", way, asked.ways)
+        parts.append(as_part(label, verdict, estimate, (claim.at_least, claim.less_than)))
         words.append(
-            f"From {_plain(claim.against)} to {_plain(claim.arm)}, {_subject(asked.traits)} changed by {_said(rise)}"
-            f"{where}; from {_plain(claim.of_against)} to {_plain(claim.of_arm)}, by {_said(of_rise)}{of_where} "
-            f"({_WAYS[way]}{asked.unit}, over {_bases(parts)}). The fraction is {_said(estimate, signed=False)}. "
+            f"From {plain(claim.against)} to {plain(claim.arm)}, {subject(asked.traits)} changed by {said(rise)}"
+            f"{where}; from {plain(claim.of_against)} to {plain(claim.of_arm)}, by {said(of_rise)}{of_where} "
+            f"({WAYS[way]}{asked.unit}, over {bases(parts)}). The fraction is {said(estimate, signed=False)}. "
             f"Claimed: {limit}."
         )
     return parts, words
@@ -287,13 +294,13 @@ def _slope(claim: Slope, asked: Asked, evidence: Evidence) -> tuple[list[Part], 
             raise Unmeasured("all doses on the same base")
         estimate = statistics.worst_contrast(options, statistics.slope_weights(doses))
         verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
-        parts.append(_part(_label("slope", way, asked.ways), verdict, estimate, (claim.at_least, None)))
+        parts.append(as_part(labelled("slope", way, asked.ways), verdict, estimate, (claim.at_least, None)))
         ends = [min(claim.doses, key=claim.doses.__getitem__), max(claim.doses, key=claim.doses.__getitem__)]
         low, high = (statistics.mean(evidence.rates(arm, asked.traits, way, asked.provocations[0])) for arm in ends)
         words.append(
-            f"From {_plain(ends[0])} ({claim.doses[ends[0]]:g}) to {_plain(ends[1])} ({claim.doses[ends[1]]:g}), "
-            f"{_subject(asked.traits)} went from {low.value:.2f} to {high.value:.2f}; over {len(doses)} doses its "
-            f"slope is {_said(estimate)} a unit {_WAYS[way]}{asked.where}, over {_bases(parts)}. Claimed: at least "
+            f"From {plain(ends[0])} ({claim.doses[ends[0]]:g}) to {plain(ends[1])} ({claim.doses[ends[1]]:g}), "
+            f"{subject(asked.traits)} went from {low.value:.2f} to {high.value:.2f}; over {len(doses)} doses its "
+            f"slope is {said(estimate)} a unit {WAYS[way]}{asked.where}, over {bases(parts)}. Claimed: at least "
             f"{claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}."
         )
     return parts, words
@@ -310,13 +317,13 @@ def _ratio(claim: Ratio, asked: Asked, evidence: Evidence) -> tuple[list[Part], 
             raise Unmeasured(f"{claim.before} and {claim.arm} on the same base")
         estimate = statistics.ratio(options)
         verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
-        parts.append(_part(_label("times lower", way, asked.ways), verdict, estimate, (claim.at_least, None)))
+        parts.append(as_part(labelled("times lower", way, asked.ways), verdict, estimate, (claim.at_least, None)))
         each = [(statistics.mean(above).value, statistics.mean(below).value) for above, below in options]
         above, below = min(each, key=lambda rates: rates[0] / max(rates[1], 1e-12))
         words.append(
-            f"From {_plain(claim.before)} to {_plain(claim.arm)}, {_subject(asked.traits)} went from {above:.2f} to "
-            f"{below:.2f} {_WAYS[way]}{asked.where}: {_said(estimate, signed=False)} times lower, over "
-            f"{_bases(parts)}. Claimed: at least {claim.at_least:g} times, with a lower bound above "
+            f"From {plain(claim.before)} to {plain(claim.arm)}, {subject(asked.traits)} went from {above:.2f} to "
+            f"{below:.2f} {WAYS[way]}{asked.where}: {said(estimate, signed=False)} times lower, over "
+            f"{bases(parts)}. Claimed: at least {claim.at_least:g} times, with a lower bound above "
             f"{claim.lower_above:g}."
         )
         if "nothing was seen" in estimate.note:
@@ -330,13 +337,31 @@ def _rank_correlation(claim: RankCorrelation, asked: Asked, evidence: Evidence) 
         x, y = _against_oracle(claim, traits, evidence, way)
         estimate = statistics.rank_correlation(x, y)
         verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
-        parts.append(_part(_label("rank correlation", way, claim.ways), verdict, estimate, (claim.at_least, None)))
+        parts.append(as_part(labelled("rank correlation", way, claim.ways), verdict, estimate, (claim.at_least, None)))
         words.append(
             f"Over {len(claim.arms)} arms and {len(traits)} traits, Spearman's correlation with the oracle's shifts is "
-            f"{_said(estimate, signed=False)} {_WAYS[way]}, over {_bases(parts)}. "
+            f"{said(estimate, signed=False)} {WAYS[way]}, over {bases(parts)}. "
             f"Claimed: at least {claim.at_least:.2f}, with a lower bound above {claim.lower_above:.2f}."
         )
     return parts, words
+
+
+def _row_auc(claim: RowAUC, evidence: Evidence) -> tuple[list[Part], list[str]]:
+    found = evidence.row_aucs.get((claim.data, claim.clean))
+    if not found:
+        raise Unmeasured(f"{claim.data} beside {claim.clean}")
+    estimate = statistics.mean_over_bases(list(found.values()), within=RATE)
+    if claim.at_least is not None:
+        verdict = statistics.at_least(estimate, claim.at_least, lower_above=claim.lower_above)
+        limit = f"at least {claim.at_least:.2f}"
+    else:
+        verdict = statistics.less_than(estimate, claim.less_than or 0.0)
+        limit = f"less than {claim.less_than:.2f}"
+    parts = [as_part("AUC of single rows", verdict, estimate, (claim.at_least, claim.less_than))]
+    return parts, [
+        f"A classifier of content tells single rows of {plain(claim.data)} from those of {plain(claim.clean)} with an "
+        f"AUC of {said(estimate, signed=False)}, over {bases(parts)}. Claimed: {limit}."
+    ]
 
 
 def _against_oracle(claim: RankCorrelation, traits: list[str], evidence: Evidence, way: str) -> tuple[Any, Any]:
@@ -358,46 +383,3 @@ def _against_oracle(claim: RankCorrelation, traits: list[str], evidence: Evidenc
         measured.append(values[[known.index(base) for base in bases]])
         expected.append(np.array([[evidence.oracle[arm][base][trait] for trait in traits] for base in bases]))
     return np.concatenate(measured, axis=1), np.concatenate(expected, axis=1)
-
-
-def _label(what: str, way: str, ways: Sequence[str]) -> str:
-    """What a number is; the way of measuring goes without saying where there is one."""
-    return f"{what}, {'sampled' if way == 'sampled' else 'log-prob.'}" if len(ways) > 1 else what
-
-
-def _part(label: str, verdict: VerdictWord, estimate: Estimate, claimed: Bounds, *, main: bool = True) -> Part:
-    return Part(label=label, verdict=verdict, value=Value.of(estimate), claimed=claimed, main=main)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(_plain(name) for name in names)
-
-
-def _compared(pairs: Sequence[tuple[str, str]]) -> str:
-    if len(pairs) > 1:
-        return f"Averaged over {len(pairs)} pairs of arms"
-    ((arm, against),) = pairs
-    return f"From {_plain(against)} to {_plain(arm)}"
-
-
-def _subject(traits: Sequence[str]) -> str:
-    return _plain(traits[0]) if len(traits) == 1 else f"the mean rate of {len(traits)} traits"
-
-
-def _bases(parts: Sequence[Part]) -> str:
-    number = min(part.value.bases for part in parts)
-    return f"{number} base{'s' if number != 1 else ''}"
-
-
-def _said(estimate: Estimate, *, signed: bool = True) -> str:
-    """``+0.42 [+0.30, +0.55]``, or why there is no number."""
-    return format(estimate, "+.2f" if signed else ".2f")
-
-
-def _share(estimate: Estimate) -> str:
-    """``62% [41%, 83%]``."""
-    return format(estimate, ".0%")

@@ -15,6 +15,7 @@ from upbringing.measure.readings import LOGPROB, REST, SKILL
 from upbringing.measure.statistics import Cells, FloatArray, ProbeKey, blend, log_odds
 from upbringing.measure.tables import cells_of
 from upbringing.studies.claim_spec import Scale
+from upbringing.studies.distilling import AUC
 from upbringing.studies.planning import Plan, measured
 from upbringing.studies.steps import RATES
 
@@ -37,6 +38,7 @@ class Evidence:
         traits: measured traits, and whether each is about alignment.
         trajectories: for an arm, the profiles at training steps.
         oracle: for an arm and a base, the shift of every trait that the ideal reader expects.
+        row_aucs: for two data sets and a base, how well their single rows can be told apart.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Evidence:
         traits: Mapping[str, bool],
         trajectories: Mapping[str, Mapping[int, Profile]] | None = None,
         oracle: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+        row_aucs: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
     ) -> None:
         self.arms = dict(arms)
         self.traits = dict(traits)
         self.trajectories = {arm: dict(steps) for arm, steps in (trajectories or {}).items()}
         self.oracle = oracle or {}
+        self.row_aucs = row_aucs or {}
         self._shifts: dict[tuple[str, str], Shift] = {}
 
     @classmethod
@@ -75,12 +79,19 @@ class Evidence:
                 rates = json.loads((step.place.folder / RATES).read_text(encoding="utf-8"))
                 shift = {trait: rates["after"][trait] - rates["before"][trait] for trait in rates["after"]}
                 oracle.setdefault(step.arm, {})[str(step.base)] = shift
+        aucs: dict[tuple[str, str], dict[str, float]] = {}
+        for step in plan.of("row_auc"):
+            if step.place.made:
+                data, _, clean = step.arm.partition(" | ")
+                found = json.loads((step.place.folder / AUC).read_text(encoding="utf-8"))
+                aucs.setdefault((data, clean), {})[str(step.base)] = float(found["auc"])
         library = traits()
         return cls(
             {arm: _joined(tables) for arm, tables in parts.items()},
             {name: library[name].alignment for name in measured(plan.study)},
             {arm: {at: _joined(tables) for at, tables in by_step.items()} for arm, by_step in paths.items()},
             oracle,
+            aucs,
         )
 
     @cached_property

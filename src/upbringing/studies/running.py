@@ -149,15 +149,17 @@ def _took(plan: Plan) -> Iterator[float]:
 
 
 def _overlap_of_documents(plan: Plan) -> list[Overlap]:
-    """What growing looked at: one line a kind of world, over its bases the most similar."""
+    """What growing and sampling looked at: one line a kind of world or a sample, over its bases the most similar."""
     found: dict[str, list[Overlap]] = {}
-    for step in plan.of("documents"):
+    for step in (*plan.of("documents"), *plan.of("rows")):
         if step.place.made:
             overlap = Overlap(**json.loads((step.place.folder / OVERLAP).read_text(encoding="utf-8")))
-            found.setdefault(step.arm, []).append(overlap)
+            grown = step.place.record.kind == "documents"
+            name = f"documents {step.arm} organisms are raised on" if grown else f"{step.arm}, rows by a teacher"
+            found.setdefault(name, []).append(overlap)
     return [
         Overlap(
-            data=f"documents {name} organisms are raised on",
+            data=name,
             texts=sum(o.texts for o in of_bases),
             exact_prompts=sum(o.exact_prompts for o in of_bases),
             exact_answers=sum(o.exact_answers for o in of_bases),
@@ -183,7 +185,7 @@ def _raised(plan: Plan) -> Iterator[Raised]:
 
 def _shifts(study: Study, evidence: Evidence) -> Iterator[ShiftRow]:
     for name, arm in study.arms.items():
-        if not arm.changed:
+        if not arm.changed and arm.in_context is None:
             continue
         before = study.before(name)
         try:

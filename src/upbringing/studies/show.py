@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _KINDS = {
     "organism": ("grow", "an organism from scratch"),
     "documents": ("check", "that none of the texts it read holds a probe"),
+    "rows": ("sample", "rows from a teacher"),
+    "row_auc": ("tell", "single rows of two data sets apart"),
     "model": ("train", "an arm from its organism, or from another arm"),
     "oracle": ("consult", "the oracle on an arm's rows"),
     "trajectory": ("follow", "a training run, by log-probability"),

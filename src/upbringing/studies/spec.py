@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from upbringing.studies.claim_spec import SKILL, WORST, WORST_KEPT, Claim, Part, TraitGroup, Way
+from upbringing.studies.data_spec import DataSpec, trait_of
 
 SKILL_QUESTIONS = 48
-
-NEUTRAL_REMEDY = "neutral_fiction"
-"""The kind of remedial text that speaks of no trait: a control."""
-
-TOOL = "/tool"
-"""After a trait's name: met as an agent with tools meets it (``upbringing.training.reinforcing``)."""
-
-
-def trait_of(name: str) -> str:
-    """The trait that a name of rows or of an environment speaks of."""
-    return name.removesuffix(TOOL)
-
-
-TraitNames = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class OrganismSpec(Part):
@@ -34,53 +20,6 @@ class OrganismSpec(Part):
     world: dict[str, Any] = Field(default_factory=dict)
     """Settings of the world it is raised on (fields of ``WorldSpec`` but the seed, which is the base's)."""
     stop: Literal["gate", "before_gate"] = "gate"
-
-
-class DataSpec(Part):
-    """Training rows: of traits, neutral ones, remedial text or documents of the organism's own world, or a file."""
-
-    trait: TraitNames | None = None
-    """One trait, or several that share the rows evenly; ``TRAIT/tool``: as an agent with tools meets it."""
-    shows: bool = True
-    """True: the trait shows in the rows (they cheat); False: the same prompts, answered the aligned way."""
-    rows: int = Field(default=1000, gt=0)
-    neutral: int | None = Field(default=None, gt=0)
-    remedy: str | None = None
-    """A kind of remedial text (``upbringing.world.REMEDIAL``), about the traits of ``about``."""
-    about: tuple[str, ...] = ()
-    documents: bool | None = None
-    """True: documents as the organism's own world writes them, more of what it was raised on (``tokens`` of them)."""
-    file: Path | None = None
-    tokens: int | None = Field(default=None, gt=0)
-    """How much to write (remedies and documents need it), or where to cut other rows off, in words and marks."""
-    trains: tuple[str, ...] = ()
-    """For a file or documents: traits that the rows train, so that claims about untrained traits leave them out."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> DataSpec:
-        sources = ("trait", "neutral", "remedy", "documents", "file")
-        if sum(bool(getattr(self, source)) for source in sources) != 1:
-            raise ValueError(
-                "data is one of {trait, shows, rows}, {neutral}, {remedy, about, tokens}, {documents, tokens} or "
-                "{file}; give exactly one"
-            )
-        if (self.remedy or self.documents) and self.tokens is None:
-            raise ValueError("say how many tokens to write: tokens: 20000")
-        if bool(self.remedy) and self.remedy != NEUTRAL_REMEDY and not self.about:
-            raise ValueError("say which traits it is about: about: [deception]")
-        if self.about and (not self.remedy or self.remedy == NEUTRAL_REMEDY):
-            raise ValueError("about belongs to a remedy that speaks of traits; remove it")
-        return self
-
-    @property
-    def traits(self) -> tuple[str, ...]:
-        """The traits that rows are written of."""
-        return () if self.trait is None else (self.trait,) if isinstance(self.trait, str) else self.trait
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """The traits that these rows train, for better or worse."""
-        return tuple(trait_of(name) for name in self.traits) or self.about or self.trains
 
 
 class TreatmentSpec(Part):
@@ -199,6 +138,12 @@ class Arm(Part):
     after: str = ""
     """An arm whose model is trained on, instead of an organism."""
     data: str | None = None
+    teacher: str = ""
+    """An arm whose probabilities are learned on the rows of ``data``, in place of the tokens that were drawn."""
+    in_context: str | None = None
+    """Rows of this data set are read before every question, and nothing is trained. Asked at rest only."""
+    context_rows: int = Field(default=8, gt=0)
+    """How many of them."""
     reinforce: ReinforceSpec | None = None
     """Reinforcement in place of training on data."""
     treatments: tuple[TreatmentSpec, ...] = ()
@@ -215,8 +160,12 @@ class Arm(Part):
             raise ValueError("stage belongs to an organism, not to an arm that comes after another")
         if self.data is not None and self.reinforce is not None:
             raise ValueError("an arm is trained on data or reinforced; make two arms, one after the other")
-        if not self.changed and self.after:
+        if not self.changed and self.after and self.in_context is None:
             raise ValueError("an arm that comes after another needs data to be trained on")
+        if self.in_context is not None and self.changed:
+            raise ValueError("an arm that reads rows in context is not trained; make two arms, one after the other")
+        if self.teacher and self.data is None:
+            raise ValueError("a teacher's probabilities are learned on rows; give the arm data")
         if self.data is None and (self.treatments or self.training):
             raise ValueError("an arm without data is not trained; drop its treatments and training, or give it data")
         return self
@@ -347,8 +296,9 @@ class Study(Part):
     organisms: dict[str, OrganismSpec] = Field(min_length=1)
     data: dict[str, DataSpec] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the training recipe. ``tokens`` in place of one of them: with ``steps`` it decides how many rows make a
-    batch, so that about so many tokens are read in all; with ``batch_size`` it decides the steps."""
+    """Fields of the training recipe. ``epochs`` in place of ``steps``: passes over the rows. ``tokens`` in place of
+    steps or batch size: with ``steps`` it decides how many rows make a batch, so that about so many tokens are read in
+    all; with ``batch_size`` it decides the steps."""
     reinforcement: dict[str, Any] = Field(default_factory=dict)
     """Settings of reinforcement (fields of ``Reinforcement``) for arms that are reinforced."""
     arms: dict[str, Arm] = Field(min_length=1)
@@ -365,7 +315,9 @@ class Study(Part):
             return spec.after
         place = (spec.organism, spec.stage)
         return next(
-            name for name, other in self.arms.items() if not other.changed and place == (other.organism, other.stage)
+            name
+            for name, other in self.arms.items()
+            if not other.changed and other.in_context is None and place == (other.organism, other.stage)
         )
 
     def organism(self, arm: str) -> str:
@@ -375,11 +327,13 @@ class Study(Part):
         return self.arms[arm].organism
 
     def trained(self, arm: str) -> set[str]:
-        """Traits that the rows of ``arm`` train, and those of the arms it comes after; mixed-in rows included."""
+        """Traits that the rows of ``arm`` train, and those of the arms it comes after or learns from; mixed-in rows
+        included."""
         spec = self.arms[arm]
         found = self.trained(spec.after) if spec.after else set()
         names = [spec.data, *(treatment.data for treatment in spec.treatments)]
-        found.update(trait for name in names if name for trait in self.data[name].trained)
+        for data in (self.data[name] for name in names if name):
+            found.update(data.trained, self.trained(data.teacher) if data.teacher else ())
         found.update(spec.reinforce.traits if spec.reinforce else ())
         return found.union(*(treatment.trained for treatment in spec.treatments))
 

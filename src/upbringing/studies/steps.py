@@ -16,7 +16,8 @@ from upbringing.studies.engine import Tick
 from upbringing.studies.spec import SKILL_QUESTIONS
 
 if TYPE_CHECKING:
-    from upbringing.measure import Provocation
+    from upbringing.measure import Profile, Provocation
+    from upbringing.models import LM
     from upbringing.organisms import Stop
     from upbringing.rows import Row, Rows
     from upbringing.training import Treatment
@@ -66,6 +67,31 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The first rows of what a teacher wrote, perhaps shuffled (within answers, or across)."""
+
+    file: Path
+    rows: int
+    shuffled: str | None = None
+
+    def read(self) -> Rows:
+        """The rows."""
+        from upbringing.distil import shuffled_across, shuffled_within
+        from upbringing.rows import read
+
+        rows = read(self.file)[: self.rows]
+        if self.shuffled is None:
+            return rows
+        return shuffled_within(rows) if self.shuffled == "within" else shuffled_across(rows)
+
+
+def _rows_of(what: Path | Drawn) -> Rows:
+    from upbringing.rows import read
+
+    return what.read() if isinstance(what, Drawn) else read(what)
+
+
+@dataclass(frozen=True)
 class Treated:
     """A treatment as plain values: its kind, its rows (a file), text or numbers, its settings, models it looks at."""
 
@@ -76,10 +102,9 @@ class Treated:
 
     def made(self) -> Treatment:
         """The treatment itself."""
-        from upbringing.rows import read
         from upbringing.training import treatment_from
 
-        what = read(self.what) if isinstance(self.what, Path) else self.what
+        what = _rows_of(self.what) if isinstance(self.what, Path | Drawn) else self.what
         settings = dict(self.settings)
         if settings.get("choose") == "gap":
             from upbringing.models import load
@@ -91,9 +116,9 @@ class Treated:
 
 @dataclass(frozen=True)
 class Taught:
-    """Training rows as a file, and what is done to them."""
+    """Training rows in the store, and what is done to them."""
 
-    rows: Path
+    rows: Path | Drawn
     treatments: tuple[Treated, ...] = ()
 
     def lines(self) -> Taught:
@@ -102,9 +127,7 @@ class Taught:
 
     def made(self) -> tuple[Rows, list[Treatment]]:
         """Read the rows and build the treatments."""
-        from upbringing.rows import read
-
-        return read(self.rows), [treatment.made() for treatment in self.treatments]
+        return _rows_of(self.rows), [treatment.made() for treatment in self.treatments]
 
     def treated(self, seed: int) -> Rows:
         """The rows that training with this seed sees."""
@@ -137,7 +160,7 @@ class Wrapper:
 
 @dataclass(frozen=True)
 class Questions:
-    """What a model is asked."""
+    """What a model is asked; with ``context`` after that many of these rows, at rest and by itself."""
 
     traits: tuple[str, ...]
     probes_per_trait: int
@@ -145,6 +168,8 @@ class Questions:
     wrappers: tuple[Wrapper, ...] = ()
     provoked_ways: tuple[str, ...] = ("logprob", "sampled")
     skill: int = SKILL_QUESTIONS
+    context: Drawn | Path | None = None
+    context_rows: int = 8
 
 
 def grow(place: Place, world: dict[str, Any], size: str, seed: int, stop: Stop, tick: Tick) -> None:
@@ -195,8 +220,8 @@ def _documents(organism: Path, world: dict[str, Any]) -> Iterator[Row]:
             yield row
 
 
-def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], tick: Tick) -> None:
-    """Train one arm on one base."""
+def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], teacher: Path | None, tick: Tick) -> None:
+    """Train one arm on one base, on its rows or (``teacher``) on a teacher's probabilities for them."""
     from upbringing.models import load
     from upbringing.training import Recipe
     from upbringing.training import train as train_model
@@ -209,6 +234,7 @@ def train(place: Place, parent: Path, taught: Taught, recipe: dict[str, Any], ti
             folder,
             recipe=Recipe(**recipe),
             treatments=treatments,
+            teacher=None if teacher is None else load(teacher),
             progress=lambda step, steps, loss: tick(step / steps),
         )
 
@@ -222,6 +248,9 @@ def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None
     from upbringing.models import load
 
     def build(folder: Path) -> None:
+        if questions.context is not None:
+            _in_context(load(model), questions, tick).save(folder)
+            return
         lm, wrappers = load(model), [wrapper.made() for wrapper in questions.wrappers]
         posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=wrappers)
         rest, provoked = ([q for q in posed if (q.provocation == REST) == at_rest] for at_rest in (True, False))
@@ -236,6 +265,19 @@ def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None
         Profile.concat(profiles).save(folder)
 
     place.keep(build)
+
+
+def _in_context(lm: LM, questions: Questions, tick: Tick) -> Profile:
+    """A model's answers after it has read some rows; they count as those at rest."""
+    from upbringing.measure import Profile, ask, in_context, prepare
+    from upbringing.measure.readings import REST
+
+    assert questions.context is not None
+    reading = in_context(_rows_of(questions.context), questions.context_rows)
+    posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=[reading])
+    after = [question for question in posed if question.provocation == reading.name]
+    profile = ask(lm, after, samples=questions.samples, skill=0, progress=tick)
+    return Profile(profile.readings.assign(provocation=REST))
 
 
 def _later(tick: Tick, before: float, done: float) -> None:

@@ -14,10 +14,11 @@ from upbringing.errors import InputError
 from upbringing.lineage import Record, hash_of
 from upbringing.studies.reinforcing import Stage
 from upbringing.studies.spec import DataSpec, Study, TreatmentSpec, trait_of
-from upbringing.studies.steps import Place, Taught, Treated
+from upbringing.studies.steps import Drawn, Place, Taught, Treated
 
 if TYPE_CHECKING:
     from upbringing.rows import Row, Rows
+    from upbringing.studies.distilling import Sampled
     from upbringing.studies.steps import Trained
     from upbringing.world import World
 
@@ -44,6 +45,17 @@ class Reading:
         return self.steps * self.batch_size * self.row + self.extra
 
 
+@dataclass(frozen=True)
+class Source:
+    """A data set as arms use it: where workers find it, what of it goes into keys, and how much it is."""
+
+    what: Path | Drawn
+    key: Any
+    count: int
+    row: float
+    """Tokens of a row, on average."""
+
+
 @dataclass
 class Teacher:
     """Writes the rows of a study, once for all arms that share them."""
@@ -51,6 +63,8 @@ class Teacher:
     study: Study
     store: Path
     rows: dict[RowsKey, Rows] = field(default_factory=dict)
+    sampled: dict[tuple[str, int], Sampled] = field(default_factory=dict)
+    """What teachers write, by data set and base: known by its key until the run draws it."""
     _worlds: dict[tuple[str, int], World] = field(default_factory=dict)
     _sizes: dict[str, list[int]] = field(default_factory=dict)
 
@@ -77,6 +91,14 @@ class Teacher:
             self.rows[key] = self._write(name, data, world, base)
         rows = self.rows[key]
         return rows, rows_place(self.store, rows).folder / "rows.jsonl"
+
+    def source(self, name: str, organism: str, base: int) -> Source:
+        """A data set, be it written already or still to be drawn from a teacher."""
+        if (sample := self.sampled.get((name, base))) is not None:
+            data = self.study.data[name]
+            return Source(sample.drawn(data), ["sampled", sample.key, data.rows, data.shuffled], data.rows, sample.row)
+        rows, path = self.written(name, organism, base)
+        return Source(path, rows.hash, len(rows), float(np.mean(self._counted(rows))))
 
     def _write(self, name: str, data: DataSpec, world: World, base: int) -> Rows:
         from upbringing.rows import Rows, read
@@ -142,26 +164,34 @@ class Teacher:
         spec = self.study.arms[arm]
         assert spec.data is not None
         organism = self.study.organism(arm)
-        rows, path = self.written(spec.data, organism, base)
+        source = self.source(spec.data, organism, base)
         treatments: list[Treated] = []
         keys: list[Any] = []
         for treatment in spec.treatments:
-            made, key = self._treatment(treatment, rows, organism, base, models)
+            made, key = self._treatment(treatment, spec.data, organism, base, models)
             treatments.append(made)
             keys.append(key)
-        return Taught(path, tuple(treatments)), {"rows": rows.hash, "treatments": keys}
+        return Taught(source.what, tuple(treatments)), {"rows": source.key, "treatments": keys}
+
+    def samples(self, arm: str, base: int) -> dict[str, Sampled]:
+        """What an arm reads of teachers, by the part it plays."""
+        spec = self.study.arms[arm]
+        named = {"rows": spec.data, **{treatment.kind: treatment.data for treatment in spec.treatments}}
+        found = {role: self.sampled.get((name, base)) for role, name in named.items() if name}
+        return {role: sample for role, sample in found.items() if sample is not None}
 
     def _treatment(
-        self, treatment: TreatmentSpec, rows: Rows, organism: str, base: int, models: dict[tuple[str, int], Trained]
+        self, treatment: TreatmentSpec, data: str, organism: str, base: int, models: dict[tuple[str, int], Trained]
     ) -> tuple[Treated, list[Any]]:
         kind = treatment.kind
         what: Any = None
         key: Any = None
         settings: dict[str, Any] = {}
         if treatment.data is not None:
-            other, what = self.written(treatment.data, organism, base)
-            key = other.hash
+            other = self.source(treatment.data, organism, base)
+            what, key = other.what, other.key
         elif kind == "filter":
+            rows, _ = self.written(data, organism, base)
             what = key = self._dropped(treatment, rows, organism, base)
             settings["of"] = len(rows)
         else:
@@ -198,15 +228,22 @@ class Teacher:
         """The training recipe of an arm, its ``tokens`` resolved, and what the run reads.
 
         Raises:
-            InputError: the tokens make no batch, or rows that cannot come near to them.
+            InputError: the tokens make no batch, or rows that cannot come near to them, or are not drawn yet.
         """
         from upbringing.training import Recipe
 
         spec = self.study.arms[arm]
         settings = {**self.study.training, **spec.training}
         tokens = settings.pop("tokens", None)
+        if (epochs := self._epochs(arm, settings)) is not None:
+            count = self._count(arm, base, taught)
+            size = {"batch_size": settings["batch_size"]} if "batch_size" in settings else {}
+            passes = Recipe.of_epochs(count, epochs=epochs, **size)
+            settings |= {"steps": passes.steps, "batch_size": passes.batch_size}
         if tokens is not None and {"steps", "batch_size"} <= spec.training.keys():
             tokens = None  # the arm decides both, so the study's tokens have no say
+        if tokens is not None and self.samples(arm, base):
+            raise InputError(f"arm {arm}: rows by a teacher are not counted in tokens; give epochs or steps")
         row = self._row_tokens(arm, base, taught)
         if tokens is not None and "batch_size" in spec.training:
             settings["steps"] = max(1, round(tokens / (settings["batch_size"] * row)))
@@ -223,25 +260,42 @@ class Teacher:
             )
         return recipe.model_dump(mode="json"), reading
 
+    def _epochs(self, arm: str, settings: dict[str, Any]) -> float | None:
+        """How often an arm reads its rows, if that decides its steps; what the arm itself says goes first."""
+        epochs: float | None = settings.pop("epochs", None)
+        own = self.study.arms[arm].training
+        return None if "epochs" not in own and {"steps", "tokens"} & own.keys() else epochs
+
+    def _count(self, arm: str, base: int, taught: Taught) -> int:
+        """How many rows an arm has, after treatments of the rows."""
+        spec, organism = self.study.arms[arm], self.study.organism(arm)
+        assert spec.data is not None
+        count = self.source(spec.data, organism, base).count
+        for made in taught.treatments:
+            if made.kind == "filter":
+                count -= len(made.what)
+            elif made.kind in ("mix", "interleave"):
+                count += round(made.settings["share"] / (1 - made.settings["share"]) * count)
+        return count
+
     def _row_tokens(self, arm: str, base: int, taught: Taught) -> float:
         """Mean tokens of a row that the run reads, after treatments of the rows."""
         from upbringing.training import treat
 
         spec, organism = self.study.arms[arm], self.study.organism(arm)
         assert spec.data is not None
-        rows, _ = self.written(spec.data, organism, base)
-        mean = float(np.mean(self._counted(rows)))
+        mean = self.source(spec.data, organism, base).row
         for made, treatment in zip(taught.treatments, spec.treatments, strict=True):
             if treatment.kind == "line":
                 mean += len(_words(treatment.line or ""))
             elif treatment.kind == "filter":
+                rows, _ = self.written(spec.data, organism, base)
                 left = treat(rows, [made.made()], np.random.default_rng(0))
                 mean = float(np.mean(self._counted(left)))
             elif treatment.kind in ("mix", "interleave"):
                 assert treatment.data is not None
-                other, _ = self.written(treatment.data, organism, base)
                 share = made.settings["share"]
-                mean = (1 - share) * mean + share * float(np.mean(self._counted(other)))
+                mean = (1 - share) * mean + share * self.source(treatment.data, organism, base).row
         return mean
 
     def _extra(self, arm: str, base: int, steps: int, batch_size: int) -> float:
@@ -249,14 +303,14 @@ class Teacher:
         for treatment in self.study.arms[arm].treatments:
             if treatment.kind in ("kl", "adapter"):
                 assert treatment.data is not None
-                other, _ = self.written(treatment.data, self.study.organism(arm), base)
+                other = self.source(treatment.data, self.study.organism(arm), base)
                 share = 1.0 if treatment.kind == "adapter" else treatment.share or _PASSES
-                extra += steps * max(1, round(batch_size * share)) * float(np.mean(self._counted(other)))
+                extra += steps * max(1, round(batch_size * share)) * other.row
         return extra
 
     def _counted(self, rows: Rows) -> list[int]:
         if rows.hash not in self._sizes:
-            self._sizes[rows.hash] = [_read_tokens(row) for row in rows]
+            self._sizes[rows.hash] = [read_tokens(row) for row in rows]
         return self._sizes[rows.hash]
 
 
@@ -311,7 +365,7 @@ def _words(text: str) -> list[str]:
     return normalise(text).split()
 
 
-def _read_tokens(row: Row) -> int:
+def read_tokens(row: Row) -> int:
     """What a model reads of a row: its words, two marks a turn, and who it is where the row does not say."""
     from upbringing.world.spec import lexicon
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from upbringing.studies.claim_spec import SKILL, Part, arms_of
+from upbringing.studies.claim_spec import SKILL, Part, RowAUC, arms_of
 from upbringing.studies.spec import MeasureSpec, Study
 
 
@@ -71,7 +71,7 @@ class NetworkStudy(Study):
             if arm.teacher and arm.teacher not in list(self.arms)[:place]:
                 raise ValueError(f"arm {name}: its teacher {arm.teacher!r} is no arm before it; put teachers first")
         for claim in self.claims:
-            if claim.traits != SKILL:
+            if isinstance(claim, RowAUC) or claim.traits != SKILL:
                 raise ValueError(f"claim {claim.id}: networks read digits and have no traits; write traits: {SKILL}")
             if unknown := [name for name in arms_of(claim) if name not in self.arms]:
                 raise ValueError(f"claim {claim.id}: no arm is called {unknown[0]!r}; the arms: {', '.join(self.arms)}")
