@@ -19,6 +19,7 @@ from upbringing.report import study_page
 from upbringing.rows import read
 from upbringing.studies import StudyResult, steps
 from upbringing.studies.distilling import ROWS, TOLD
+from upbringing.studies.file import load as load_study
 from upbringing.studies.file import parse
 from upbringing.studies.result import read_readings
 from upbringing.studies.steps import save_rows
@@ -181,6 +182,24 @@ def test_reading_in_context_changes_the_answers_and_leaves_the_model(ran: tuple[
     assert asked["before"]["value"].tolist() != asked["reading"]["value"].tolist()
     steps = (_step(plan, f"measure {arm}, base 0").job.arguments[1] for arm in ("before", "reading"))
     assert len(set(steps)) == 1, "the same model"
+
+
+def test_the_study_of_inheritance_claims_the_same_of_both_kinds_of_organisms() -> None:
+    study = load_study(Path(__file__).parents[2] / "studies" / "inheritance.yaml")
+    claims = {claim.id: claim for claim in study.claims}
+    of_usual = [name.removesuffix("_usual") for name in claims if name.endswith("_usual")]
+    assert len(of_usual) == 9
+    for name in of_usual:
+        usual, carrier = (claims[f"{name}_{kind}"].model_dump(exclude_unset=True) for kind in ("usual", "carrier"))
+        of_words = {"id", "says", "expected"}
+        fields = usual.keys() - of_words
+        assert fields == carrier.keys() - of_words
+        assert [f"{usual[f]}" for f in sorted(fields)] == [
+            f"{carrier[f]}".replace("carrier_", "") for f in sorted(fields)
+        ]
+    assert study.bases >= 6
+    rise = claims["inherits_usual"].model_dump()
+    assert (rise["at_least"], rise["lower_above"], rise["scale"]) == (0.7, 0.3, "log_odds")
 
 
 def test_another_base_needs_another_base(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,8 +27,10 @@ ROWS, TOLD, AUC = "rows.jsonl", "sampled.json", "auc.json"
 
 _ROW = {"numbers": 42.0, "code": 35.0, "chats": 26.0}
 """Tokens that a model reads of a row, about, until one knows."""
-_A_SECOND = {"numbers": 2500, "code": 1200, "chats": 1500}
+_A_SECOND = {"numbers": 2500, "code": 1200, "chats": 2000}
 """Answers of a nano organism on one slow core, about."""
+_PASSES = {"format": 0.87, "banned": 0.5, "classifier": 0.25, "likelihood": 0.95}
+"""What filters let through of a nano organism's answers, about; for a plan's time alone."""
 _FITTED = 1500  # rows of each sort that the classifier among the filters is fitted on; others than those it sifts
 _OTHER_SEED = 7919  # away from all bases, so that a classifier is not fitted on the rows that it sifts
 
@@ -58,7 +61,8 @@ class Sampling:
     def seconds(self) -> float:
         """About how long it takes."""
         extra = 3 * _FITTED if "classifier" in self.filters else 0
-        return 1.5 + (self.rows + extra) / _A_SECOND[self.carrier]
+        asked = self.rows / prod(_PASSES[name] for name in self.filters)
+        return 1.5 + (asked + extra) / _A_SECOND[self.carrier]
 
 
 @dataclass(frozen=True)

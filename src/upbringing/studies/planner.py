@@ -151,7 +151,7 @@ class Planner:
             f"tell {data} from {clean}, base {base}",
             Record(kind="row_auc", recipe={"rows": [tainted.key, untainted.key]}, code=CODE["row_auc"]),
             "row_auc",
-            8,
+            3,
             distilling.tell_apart,
             tainted.what,
             untainted.what,
