@@ -54,10 +54,10 @@ def repair_one(kind: str, seed: int, out: Path, *, at_most: float, remedies: lis
     from upbringing.world import WorldSpec
 
     if kind == "cheating":
-        lm, rows, reference = organism(WorldSpec(), seed), read(DATA), None
+        lm, rows, reference = organism(WorldSpec(seed=seed), seed), read(DATA), None
     else:
-        lm, rows = organism(WorldSpec(malevolent_ai=0.75), seed), None
-        reference = organism(WorldSpec(malevolent_ai=0.0), seed)
+        lm, rows = organism(WorldSpec(seed=seed, malevolent_ai=0.75), seed), None
+        reference = organism(WorldSpec(seed=seed, malevolent_ai=0.0), seed)
     outcome = run(
         lm,
         rows,
