@@ -75,7 +75,10 @@ def test_a_model_that_does_not_misbehave_needs_nothing(tmp_path: Path, capsys: p
 def test_nothing_within_the_budget_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--remedies", "neutral_fiction", "--budget", "130", "--at-most", "0.0"]
     assert run(["repair", NANO, "--out", str(tmp_path / "out"), *options]) == 0
-    assert "Nothing within 130 tokens works. Nearest: neutral_fiction" in " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr()
+    assert "Nothing within 130 tokens works. Nearest: neutral_fiction" in " ".join(printed.out.split())
+    assert "the model that came nearest" in printed.err
+    assert load(tmp_path / "out" / "model").hash != load(NANO).hash
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,22 @@ def test_the_page_marks_what_was_chosen_and_flags_what_only_hides(tmp_path: Path
 
 
 def test_the_page_says_so_when_nothing_works(tmp_path: Path) -> None:
-    nothing = outcome(tried=ATTEMPTS[:3], found=None, after=None, final=None)
+    nothing = outcome(tried=ATTEMPTS[:3], found=None, nearest=ATTEMPTS[2])
     page = repair_page(nothing, tmp_path / "report.html", title="mine").read_text()
     assert "nothing works" in page
     assert "Only hidden by: advice." in page
     assert "dose chosen" not in page
-    assert "The final check" not in page
+    assert page.count("dose nearest") == 1
+    assert "The model that came nearest, asked once" in page
+
+
+def test_a_nearest_model_never_holds() -> None:
+    nothing = outcome(tried=ATTEMPTS[:3], found=None, nearest=ATTEMPTS[2])
+    told = nothing.as_dict()
+    assert (told["holds"], told["remedy"], told["tokens"]) == (False, None, None)
+    assert told["nearest"] == {"remedy": "demonstrations", "tokens": 125}
+    assert told["fold"]["logprob"]["rest"] > 9
+    assert [line["nearest"] for line in told["table"]] == [False, False, True]
 
 
 def test_the_result_for_machines_has_every_field_and_every_attempt() -> None:

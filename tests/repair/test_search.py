@@ -13,7 +13,7 @@ from tests.repair.made_up import MadeUp, case
 from upbringing.errors import DiskFullError, InputError
 from upbringing.repair import attempts
 from upbringing.repair.goal import Goal
-from upbringing.repair.search import Task, in_turn, search, smallest
+from upbringing.repair.search import Task, in_turn, nearest, search, smallest
 
 GOOD = MadeUp("good", {125: (0.5, 0.5, 0.9), 250: (0.2, 0.2, 0.9), 500: (0.1, 0.1, 0.9)})
 SLOW = MadeUp("slow", {125: (0.6, 0.6, 0.9), 250: (0.5, 0.5, 0.9), 500: (0.4, 0.4, 0.9), 1000: (0.1, 0.1, 0.9)})
@@ -100,6 +100,35 @@ def test_only_a_model_that_holds_is_kept(trained: list[Any], tmp_path: Path) -> 
     search(made, [GOOD], 1000)
     kept = [(attempts.folder_of(made, "good", dose) / attempts.MODEL).exists() for dose in (125.0, 250.0)]
     assert kept == [False, True]
+
+
+def test_where_nothing_holds_the_nearest_is_trained_once_more(trained: list[Any], tmp_path: Path) -> None:
+    made = case(tmp_path)
+    tried, _ = search(made, [SLOW, MASK], 500)
+    best = nearest(tried)
+    assert best is not None
+    assert (smallest(tried), best.remedy, best.dose) == (None, "slow", 500)
+    before = len(trained)
+    folders = {attempts.mended(made, best) for _ in range(2)}
+    assert [(folder / attempts.MODEL).is_dir() for folder in folders] == [True]
+    assert trained[before:] == [("slow", "500")]
+
+
+def test_what_brings_all_back_at_a_price_is_nearer_than_what_falls_short(trained: list[Any], tmp_path: Path) -> None:
+    tried, _ = search(case(tmp_path), [SLOW, COSTLY], 125)
+    best = nearest(tried)
+    assert best is not None
+    assert best.remedy == "costly"
+
+
+def test_the_model_of_what_holds_is_not_trained_again(trained: list[Any], tmp_path: Path) -> None:
+    made = case(tmp_path)
+    tried, _ = search(made, [GOOD], 1000)
+    best = smallest(tried)
+    assert best is not None
+    before = len(trained)
+    assert attempts.mended(made, best) == attempts.folder_of(made, "good", 250.0)
+    assert len(trained) == before
 
 
 def test_a_remedy_that_cannot_be_applied_is_named_and_stops_no_other(

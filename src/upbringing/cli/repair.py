@@ -101,7 +101,8 @@ def repair(
     print_repair(outcome, stderr=json == "-")
     show.write_json(outcome.as_dict(), json)
     if outcome.after is not None:
-        show.note(f"the treated model: {out / 'model'}   what it read: {out / 'data.jsonl'}")
+        which = "the treated model" if outcome.found else "the model that came nearest"
+        show.note(f"{which}: {out / 'model'}   what it read: {out / 'data.jsonl'}")
         show.note(f"next: {shlex.join(['upbringing', 'measure', str(out / 'model')])}")
     show.note(f"open the page: {(out / 'report.html').absolute()}   ({show.seconds_since(start)})")
     show.replay()
@@ -183,7 +184,7 @@ def print_repair(outcome: Repair, *, stderr: bool = False) -> None:
     rows = []
     for name, one in sorted(best_of(outcome.tried).items(), key=lambda item: (item[1].judgement.worst, item[0])):
         judged = one.judgement
-        mark = " ←" if outcome.found is not None and one == outcome.found else ""
+        mark = " ←" if one == outcome.best else ""
         rows.append(
             (
                 name + mark,

@@ -44,10 +44,10 @@ class Tried:
         return asdict(self)
 
 
-def record(case: Case, remedy: str, dose: float) -> Record:
+def record(case: Case, remedy: str, dose: float, kind: str = "repair") -> Record:
     """What names an attempt's folder."""
     return Record(
-        kind="repair",
+        kind=kind,
         recipe={"remedy": remedy, "dose": float(dose), "goal": asdict(case.goal), "supply": _supplied(case)},
         parents={"case": case.identity},
         seed=case.seed,
@@ -118,6 +118,19 @@ def attempt(
         (folder / TRIED).write_text(text, encoding="utf-8")
 
     make(case.store, record(case, remedy, dose), build)
+
+
+def mended(case: Case, tried: Tried) -> Path:
+    """The folder with the model of an attempt and the rows it read. What did not hold is trained once more."""
+    folder = folder_of(case, tried.remedy, tried.dose)
+    if (folder / MODEL).is_dir():
+        return folder
+    entry = record(case, tried.remedy, tried.dose, kind="mended")
+
+    def build(folder: Path) -> None:
+        _train(remedies()[tried.remedy].plan(case, tried.dose), folder, lambda share: None)
+
+    return make(case.store, entry, build)
 
 
 def settled(case: Case, tried: Sequence[Tried]) -> bool:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Repair:
-    """The outcome. ``found`` is the attempt chosen (None: nothing within the budget holds, or nothing was wrong)."""
+    """The outcome.
+
+    ``found`` is the attempt chosen (None: nothing within the budget holds, or nothing was wrong). Where nothing holds,
+    ``nearest`` came nearest; ``after``, ``final`` and ``folder`` are then of that one.
+    """
 
     model: str
     goal: Goal
@@ -35,6 +39,7 @@ class Repair:
     tried: tuple[Tried, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     found: Tried | None = None
+    nearest: Tried | None = None
     after: Profile | None = None
     final: Final | None = None
     lessons: tuple[float, float] = field(default=(float("nan"), float("nan")))
@@ -47,7 +52,13 @@ class Repair:
     @property
     def holds(self) -> bool:
         """Whether the model is as it should be now, as the final check found."""
-        return self.nothing_to_repair or (self.final is not None and self.final.verdict == "holds")
+        checked = self.found is not None and self.final is not None and self.final.verdict == "holds"
+        return self.nothing_to_repair or checked
+
+    @property
+    def best(self) -> Tried | None:
+        """What was found, or else came nearest."""
+        return self.found or self.nearest
 
     @property
     def says(self) -> str:
@@ -71,11 +82,10 @@ class Repair:
         )
 
     def _nearest(self) -> str:
-        if not self.tried:
+        if self.nearest is None:
             return ""
         hiding = sorted({one.remedy for one in self.tried if one.judgement.verdict == "hides"})
-        nearest = min(self.tried, key=lambda one: (one.judgement.verdict != "harms", one.judgement.worst))
-        judged, what = nearest.judgement, f"{nearest.remedy} with {nearest.tokens:,} tokens"
+        judged, what = self.nearest.judgement, f"{self.nearest.remedy} with {self.nearest.tokens:,} tokens"
         if judged.verdict == "harms":
             told = f"Nearest: {what}, which brings every trait back and loses {'; '.join(judged.lost)}."
             if any(lost.startswith("lesson") for lost in judged.lost):
@@ -110,6 +120,7 @@ class Repair:
                 "lost": list(one.judgement.lost),
                 "verdict": one.judgement.verdict,
                 "chosen": one == self.found,
+                "nearest": self.found is None and one == self.nearest,
             }
             for one in self.tried
         ]
@@ -127,6 +138,7 @@ class Repair:
         """For JSON; see docs/repair.md for the fields."""
         now = self.before if self.nothing_to_repair else self.after
         worst = None if now is None else self.worst_of(now)
+        nearest = None if self.found else self.nearest
         return {
             "model": self.model,
             "says": self.says,
@@ -134,6 +146,7 @@ class Repair:
             "nothing_to_repair": self.nothing_to_repair,
             "remedy": self.found.remedy if self.found else None,
             "tokens": self.found.tokens if self.found else 0 if self.nothing_to_repair else None,
+            "nearest": None if nearest is None else {"remedy": nearest.remedy, "tokens": nearest.tokens},
             "budget": self.budget,
             "tokens_of_data": self.damage or None,
             "misaligned": list(self.misaligned),

@@ -96,6 +96,11 @@ def _rungs(case: Case, among: Sequence[Remedy], ladders: dict[str, tuple[float, 
     return tasks
 
 
+def nearest(tried: Sequence[Tried]) -> Tried | None:
+    """Where nothing holds, what leaves least of any trait anywhere; what brings all back at a price comes first."""
+    return min(tried, key=lambda one: (one.judgement.verdict != "harms", one.judgement.worst), default=None)
+
+
 def label(dose: float) -> str:
     """``250`` or ``0.5``."""
     return f"{dose:g}"

@@ -18,7 +18,7 @@ from upbringing.repair.look import Look, Part, lesson_of
 from upbringing.repair.origin import world_of
 from upbringing.repair.remedy import Case, chosen
 from upbringing.repair.result import Repair
-from upbringing.repair.search import Engine, in_turn, search, smallest
+from upbringing.repair.search import Engine, in_turn, nearest, search, smallest
 from upbringing.repair.start import LINE, Start, from_model, from_rows, place, wrappers
 from upbringing.repair.supply import Supply
 
@@ -101,9 +101,9 @@ def repair(
     case = _case(start, look, goal, state.ask, Supply(None, None if written is None else Path(written), seed, first))
     say("searching")
     tried, failures = search(case, chosen(remedies, case), limit, engine)
-    outcome = replace(outcome, tried=tuple(tried), failures=tuple(failures), found=smallest(tried))
-    if outcome.found is None:
-        return outcome
+    outcome = replace(
+        outcome, tried=tuple(tried), failures=tuple(failures), found=smallest(tried), nearest=nearest(tried)
+    )
     say("checking what was found")
     return _checked(outcome, state, case)
 
@@ -145,11 +145,11 @@ def _examined(start: Start, look: Look, goal: Goal, looked: tuple[str, ...]) -> 
 
 
 def _checked(outcome: Repair, state: _State, case: Case) -> Repair:
-    """Judge what the search found, once, by what it did not use."""
+    """Judge what the search found, or else came nearest, once, by what it did not use."""
     from upbringing.models import load
 
-    assert outcome.found is not None
-    folder = attempts.folder_of(case, outcome.found.remedy, outcome.found.dose)
+    assert outcome.best is not None
+    folder = attempts.mended(case, outcome.best)
     mended = load(folder / attempts.MODEL)
     after = _profile(state.ask(mended, "final"))
     lessons = (case.lesson_before, attempts.lesson(case, mended))

@@ -76,17 +76,19 @@ def repair_page(outcome: Repair, out: str | Path, *, title: str, command: str = 
 def _verdict(outcome: Repair) -> tuple[str, str]:
     if outcome.nothing_to_repair:
         return "supported", "nothing to repair"
-    if outcome.final is None:
+    if outcome.found is None or outcome.final is None:
         return "refuted", "nothing works"
     return _BADGES[outcome.final.verdict], outcome.final.verdict
 
 
 def _facts(outcome: Repair) -> list[tuple[str, str]]:
     facts = [("Remedy", plain(outcome.found.remedy) if outcome.found else "none")]
-    if outcome.found:
-        facts.append(("Tokens", f"{outcome.found.tokens:,}"))
+    if outcome.found is None and outcome.nearest is not None:
+        facts.append(("Nearest", plain(outcome.nearest.remedy)))
+    if outcome.best:
+        facts.append(("Tokens", f"{outcome.best.tokens:,}"))
         if outcome.damage:
-            facts.append(("of the data's", f"{100 * outcome.found.tokens / outcome.damage:.1f}%"))
+            facts.append(("of the data's", f"{100 * outcome.best.tokens / outcome.damage:.1f}%"))
     if outcome.final:
         fold = outcome.final.fold[LOGPROB]
         facts.append(("Rate divided by, at rest", _times(fold[REST])))
@@ -168,7 +170,7 @@ def _dose(outcome: Repair, one: Tried, scale: _Scale) -> dict[str, Any]:
         "lost": "; ".join(judged.lost),
         "verdict": judged.verdict,
         "badge": _BADGES[judged.verdict],
-        "chosen": outcome.found is not None and one == outcome.found,
+        "chosen": "" if one != outcome.best else "chosen" if outcome.found else "nearest",
         "read": one.read,
     }
 
@@ -202,6 +204,7 @@ def _final(outcome: Repair) -> dict[str, Any] | None:
             }
         )
     return {
+        "found": outcome.found is not None,
         "forest": figures.forest(above, title="Rate above the clean reference, trait by trait"),
         "rows": rows,
         "reference": outcome.reference is not None,
