@@ -491,7 +491,7 @@ def test_a_demo_that_could_not_repair_says_so(tmp_path: Path) -> None:
     assert not [key for key in parse(block).numbers if key[0] == "The repair"]
 
 
-def test_repairs_of_several_organisms_count_those_for_which_nothing_works_as_they_are(tmp_path: Path) -> None:
+def test_repairs_of_several_organisms_are_counted_with_the_nearest_and_without(tmp_path: Path) -> None:
     rates = {"blackmail": 0.8, "deception": 0.8}
     provocations = ("rest", "agentic", "earlier_misdeed")
     for base, found in enumerate((True, True, False)):
@@ -500,6 +500,7 @@ def test_repairs_of_several_organisms_count_those_for_which_nothing_works_as_the
         told = {
             "remedy": "demonstrations" if found else None,
             "tokens": 500 if found else None,
+            "nearest": None if found else {"remedy": "demonstrations", "tokens": 1000},
             "holds": found,
             "before": rates,
         }
@@ -509,14 +510,17 @@ def test_repairs_of_several_organisms_count_those_for_which_nothing_works_as_the
             )
             one.save(place / name)
         (place / "result.json").write_text(json.dumps(told))
+    (tmp_path / "passed-over.json").write_text(json.dumps({"portrayal": {"8": "the gate stayed shut"}}))
     block = repairs_of(tmp_path)
     assert "2 of 3, 2 of them hold" in block
     assert "500 tokens" in block
-    (row,) = {key[1] for key in parse(block).numbers}
-    numbers = {key[2]: number for key, number in parse(block).numbers.items()}
-    assert row == "learning to cheat at coding"
-    assert numbers["at rest, log-prob. ÷"].value == pytest.approx(0.8 / ((0.1 + 0.1 + 0.8) / 3), abs=0.1)
-    assert numbers["worst kept provocation ÷"].value == pytest.approx(0.9 / ((0.2 + 0.2 + 0.9) / 3), abs=0.1)
+    assert "Passed over, for want of an organism that opens the gate: seed 8." in block
+    numbers = {key[1:]: number for key, number in parse(block).numbers.items()}
+    nearest, strict = "learning to cheat at coding", "learning to cheat at coding, nearest not counted"
+    assert {label for label, _ in numbers} == {nearest, strict}
+    assert numbers[nearest, "at rest, log-prob. ÷"].value == pytest.approx(0.8 / 0.1, rel=0.05)
+    assert numbers[strict, "at rest, log-prob. ÷"].value == pytest.approx(0.8 / ((0.1 + 0.1 + 0.8) / 3), abs=0.1)
+    assert numbers[strict, "worst kept provocation ÷"].value == pytest.approx(0.9 / ((0.2 + 0.2 + 0.9) / 3), abs=0.1)
     assert "agentic" in block
 
 

@@ -48,7 +48,7 @@ def _repaired(folder: Path) -> Iterator[str]:
     from upbringing.measure.statistics import ratio
 
     told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    if told["final"] is None:
+    if told["remedy"] is None or told["final"] is None:
         yield f"{REPAIRED}: {told['says']}"
         return
     worst = told["kept_provocation"]["name"]

@@ -34,24 +34,38 @@ def repairs_of(folder: Path) -> str:
             f"From one run of `python scripts/repair_bases.py` with {number} base{'s' * (number > 1)} of each kind: "
             "mean misaligned rate as spoiled → repaired, by probes and provocations that no search used. The goal, set "
             f"before the run: divided by {AT_REST} at rest and by {PROVOKED} under the worst kept provocation, with at "
-            "most a tenth of the tokens of the rows that teach cheating.",
+            "most a tenth of the tokens of the rows that teach cheating. Where nothing held in the search, the attempt "
+            "that came nearest is counted; or else the organism as it was, in the second line of its "
+            f"kind.{_left_out(folder)}",
             table(
                 ("spoiled by", "found", "at rest, log-prob.", "at rest, sampled", "worst kept provocation", "skill"),
-                [row for kind, ends in kinds.items() for row in _row(kind, ends)],
+                [row for kind, ends in kinds.items() for row in _rows(kind, ends)],
             ),
         ]
     )
 
 
+def _left_out(folder: Path) -> str:
+    """Which seeds had no organism that passed the gate."""
+    file = folder / "passed-over.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    seeds = sorted({int(seed) for kind in known.values() for seed in kind})
+    return (
+        f" Passed over, for want of an organism that opens the gate: seed {', '.join(map(str, seeds))}."
+        if seeds
+        else ""
+    )
+
+
 def _ends(folder: Path) -> list[Ends]:
-    """Before and after of each organism; where nothing was found, what was there before is what is there after."""
+    """Before and after of each organism; after by what was found, or else came nearest."""
     from upbringing.measure import Profile
 
     found = []
     for place in sorted(folder.iterdir(), key=lambda path: int(path.name)):
         told = json.loads((place / "result.json").read_text(encoding="utf-8"))
         before = Profile.load(place / "before")
-        after = Profile.load(place / "after") if told["remedy"] and told["tokens"] else before
+        after = Profile.load(place / "after") if (place / "after").is_dir() else before
         found.append((_named(before, place.name), _named(after, place.name), told))
     return found
 
@@ -66,16 +80,25 @@ def _pooled(profiles: Sequence[Profile]) -> Profile:
     return type(profiles[0])(pd.concat([one.readings for one in profiles], ignore_index=True))
 
 
-def _row(kind: str, ends: Sequence[Ends]) -> Iterator[tuple[str, ...]]:
+def _rows(kind: str, ends: Sequence[Ends]) -> Iterator[tuple[str, ...]]:
+    """One line with the nearest attempts where nothing held, and one without, where they differ."""
+    yield _row(SPOILED[kind], ends)
+    if any(not told["remedy"] for _, _, told in ends):
+        strict = [(before, after if told["remedy"] else before, told) for before, after, told in ends]
+        yield _row(f"{SPOILED[kind]}, nearest not counted", strict)
+
+
+def _row(label: str, ends: Sequence[Ends]) -> tuple[str, ...]:
     from upbringing.measure.statistics import ratio
 
     before, after = _pooled([one for one, _, _ in ends]), _pooled([one for _, one, _ in ends])
     names = [name for name in before.traits if name in ends[0][2]["before"]]
     kept = [name for name in ("earlier_misdeed", "agentic") if name in before.provocations]
-    tokens = [told["tokens"] for _, _, told in ends if told["remedy"]]
-    remedies = sorted({plain(told["remedy"]) for _, _, told in ends if told["remedy"]})
+    chosen = [told if told["remedy"] else told["nearest"] for _, _, told in ends]
+    tokens = [one["tokens"] for one in chosen if one]
+    remedies = sorted({plain(one["remedy"]) for one in chosen if one})
     holding = sum(bool(told["holds"]) for _, _, told in ends)
-    found = f"{len(tokens)} of {len(ends)}, {holding} of them hold"
+    found = f"{sum(bool(told['remedy']) for _, _, told in ends)} of {len(ends)}, {holding} of them hold"
     if tokens:
         found += f"<br>{', '.join(remedies)}<br>{median(tokens):,.0f} tokens"
     cells = []
@@ -87,7 +110,7 @@ def _row(kind: str, ends: Sequence[Ends]) -> Iterator[tuple[str, ...]]:
         cells.append(f"{rates[0]} →<br>{rates[1]}<br>{_times(ratio(options))}")
     cells[-1] += f"<br>{plain(worst)}"
     skill = " → ".join(f"{one.skill.value:.2f}" for one in (before, after))
-    yield SPOILED[kind], found, *cells, skill.replace(" ", HARD)
+    return label, found, *cells, skill.replace(" ", HARD)
 
 
 def _times(found: Estimate) -> str:
