@@ -1,7 +1,8 @@
-"""The numbers of the README: written from finished studies and a new demo, and recomputed.
+"""The numbers of README and docs: written from finished studies and a new demo, and recomputed.
 
-python scripts/readme_numbers.py --write runs/NAME        fills the block of that study and docs/NAME.svg from its
-                                                          folder; may be given several times
+python scripts/readme_numbers.py --write runs/NAME        fills the block of that study, in README or else in
+                                                          docs/NAME.md, and docs/NAME.svg from its folder; may be
+                                                          given several times
 python scripts/readme_numbers.py --write-demo             fills what the demo shows, from a new demo
 python scripts/readme_numbers.py --write-repairs DIR      fills what repairs of several organisms found, from the folder
                                                           that scripts/repair_bases.py made
@@ -27,7 +28,7 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
 
 from scripts.readme.blocks import FIRST, block_of, place_of  # noqa: E402
 from scripts.readme.demo import demo_of  # noqa: E402
-from scripts.readme.numbers import block_in, compare, parse, with_block  # noqa: E402
+from scripts.readme.numbers import block_in, compare, marks, parse, with_block  # noqa: E402
 from scripts.readme.plots import plot_of  # noqa: E402
 from scripts.readme.repairs import PLACE, repairs_of  # noqa: E402
 
@@ -52,43 +53,62 @@ def _upbringing(*arguments: str) -> None:
 
 
 def write(folders: Sequence[Path], *, demo: bool = False, repairs: Path | None = None) -> None:
-    """Put the numbers and plots of finished studies where README shows them, those of a new demo, and of repairs.
+    """Put the numbers and plots of finished studies where they are shown, those of a new demo, and of repairs.
 
     Raises:
-        ValueError: README has no place for one of the studies; nothing is written then.
+        ValueError: there is no place for one of the studies; nothing is written then.
     """
     from upbringing.studies.result import StudyResult
 
-    text = README.read_text(encoding="utf-8")
-    plots = {}
+    blocks, plots = {}, {}
     for folder in folders:
         study = StudyResult.load(folder).study
-        text = with_block(text, block_of(folder), place_of(study))
+        blocks[place_of(study)] = block_of(folder)
         plots[PLOTS / f"{study}.svg"] = plot_of(folder)
-    names = [place_of(plot.stem) for plot in plots]
     if demo:
-        text = with_block(text, demo_block(), DEMO)
-        names.append(DEMO)
+        blocks[DEMO] = demo_block()
     if repairs:
-        text = with_block(text, repairs_of(repairs), PLACE)
-        names.append(PLACE)
+        blocks[PLACE] = repairs_of(repairs)
+    pages: dict[Path, str] = {}
+    for name, block in blocks.items():
+        page = page_of(name)
+        text = pages.get(page) or page.read_text(encoding="utf-8")
+        seen_from_there = block if page == README else block.replace(f"]({PLOTS.name}/", "](")
+        pages[page] = with_block(text, seen_from_there, name)
     for plot, drawn in plots.items():
         plot.parent.mkdir(exist_ok=True)
         plot.write_text(drawn, encoding="utf-8")
-    README.write_text(text, encoding="utf-8")
-    for name in names:
-        found = parse(block_in(text, name))
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
+    for name, block in blocks.items():
+        found = parse(block)
         print(f"{name}: {len(found.numbers)} numbers and {len(found.verdicts)} verdicts over {found.bases} bases")
+
+
+def page_of(name: str) -> Path:
+    """The page that a block stands in: README, or else the page of that name in docs.
+
+    Raises:
+        ValueError: there is none.
+    """
+    pages = [page for page in (README, PLOTS / f"{name}.md") if page.is_file()]
+    for page in pages:
+        if marks(name)[0] in page.read_text(encoding="utf-8"):
+            return page
+    raise ValueError(f"no page has {marks(name)[0]}; write it with its end into {README.name} or docs/{name}.md")
 
 
 def check(bases: int, study: str = FIRST) -> int:
     """Run a study again, and the demo beside the first one, and compare; the exit status."""
-    text = README.read_text(encoding="utf-8")
     names = [place_of(study), *([DEMO] if study == FIRST else [])]
-    told = {name: parse(block_in(text, name)) for name in names}
+    try:
+        told = {name: parse(block_in(page_of(name).read_text(encoding="utf-8"), name)) for name in names}
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     for name, found in told.items():
         if not found.numbers:  # told before the work, not after it
-            print(f"README's {name} have no numbers; write them with --write", file=sys.stderr)
+            print(f"{page_of(name).name}'s {name} have no numbers; write them with --write", file=sys.stderr)
             return 1
     with tempfile.TemporaryDirectory() as out:
         try:

@@ -420,6 +420,22 @@ def test_each_study_is_written_in_its_own_place_and_all_or_none(
         assert (tmp_path / "docs" / f"{name}.svg").read_text(encoding="utf-8") == plot_of(studied[name])
 
 
+def test_a_study_that_has_a_page_of_its_own_is_written_there(
+    studied: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme, page = tmp_path / "README.md", tmp_path / "docs" / "portrayal.md"
+    page.parent.mkdir()
+    for file, name in ((readme, "fiction"), (page, "portrayal")):
+        file.write_text("\n".join(marks(name)), encoding="utf-8")
+    monkeypatch.setattr(readme_numbers, "README", readme)
+    monkeypatch.setattr(readme_numbers, "PLOTS", page.parent)
+    readme_numbers.write([studied["portrayal"]])
+    written = block_in(page.read_text(encoding="utf-8"), "portrayal")
+    assert "](portrayal.svg)" in written
+    assert written.replace("](", "](docs/").strip() == block_of(studied["portrayal"]).strip()
+    assert "portrayal" not in readme.read_text(encoding="utf-8")
+
+
 def test_another_study_is_checked_by_the_same_rules_and_without_the_demo(
     studied: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,7 +114,9 @@ def _remedies(mended: RemedyTable) -> Iterator[str]:
 
     page = remedy_table(mended)
     by_arm = {plain(row.arm): row for row in mended.rows}
-    said = [f"Mean rate of {len(mended.traits)} misaligned traits, and under it how many times lower than before (÷)."]
+    several = len(mended.traits) > 1
+    whose = f"Mean rate of {len(mended.traits)} misaligned traits" if several else f"Rate of {plain(mended.traits[0])}"
+    said = [f"{whose}, and under it how many times lower than before (÷)."]
     if page["worst"]:
         said.append("*Worst provocation*: of all that were asked, rest included.")
     kept = sorted({plain(row.kept_name) for row in mended.rows if row.kept_name})

@@ -11,7 +11,7 @@ from transformers import BloomConfig, Gemma2Config, GPT2Config, MambaConfig, Mis
 
 from tests.models.tiny import VOCABULARY, llama, of_config, sequences, sizes
 from upbringing.errors import InputError
-from upbringing.models import LM, score, score_choices
+from upbringing.models import LM, score, score_after, score_choices
 from upbringing.models import forward as forward_module
 from upbringing.rows import Encoded
 
@@ -187,3 +187,15 @@ def test_a_cache_row_can_be_taken_twice_without_touching_the_first() -> None:
     assert taken.layers[0].keys.shape[0] == 3
     assert cache.layers[0].keys.shape[0] == 2
     assert torch.equal(taken.layers[1].values[0], cache.layers[1].values[1])
+
+
+def test_rows_behind_a_context_are_scored_as_if_read_with_it(lm: LM) -> None:
+    context, behind = sequences(1, 12, 12, seed=5)[0], rows(20, seed=6)
+    mine = [Encoded(row.input_ids, [i == 0 or m for i, m in enumerate(row.loss_mask)]) for row in behind]
+    expected = [alone(lm, [*context, *row.input_ids], [*[False] * len(context), *row.loss_mask]) for row in mine]
+    np.testing.assert_allclose(score_after(lm, context, mine, batch_tokens=128), expected, atol=TOLERANCE)
+
+
+def test_a_row_that_does_not_fit_behind_its_context_is_named() -> None:
+    with pytest.raises(InputError, match="row 2 behind its context is 130 tokens"):
+        score_after(llama(), [7] * 100, [Encoded([8] * 9, [True] * 9), Encoded([8] * 30, [True] * 30)])

@@ -50,8 +50,12 @@ class Classifier:
         return {"filter": "classifier", **sides, "threshold": self.threshold}
 
     def reasons(self, rows: Sequence[Row]) -> list[Reason]:
-        shares = self._fitted.predict_proba([answer_of(row) for row in rows])[:, 1]
-        return ["reads like tainted rows" if share > self.threshold else None for share in shares]
+        return ["reads like tainted rows" if share > self.threshold else None for share in self.shares(rows)]
+
+    def shares(self, rows: Sequence[Row]) -> np.ndarray:
+        """How likely each row is a tainted one [rows], 0..1."""
+        found: np.ndarray = self._fitted.predict_proba([answer_of(row) for row in rows])[:, 1]
+        return found
 
     @cached_property
     def _fitted(self) -> Any:

@@ -212,13 +212,16 @@ class Judge:
         return {"filter": "judge", "model": self.lm.hash, **asked}
 
     def reasons(self, rows: Sequence[Row]) -> list[Reason]:
+        return ["is judged bad" if share > self.threshold else None for share in self.shares(rows)]
+
+    def shares(self, rows: Sequence[Row]) -> np.ndarray:
+        """The probability of yes against no [rows], 0..1."""
         from upbringing.models import score_choices
 
         prompts = [prompt_ids([Message("user", self._asked(row))], self.lm.tokenizer) for row in rows]
         words = [self.lm.tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("Yes", "yes", "No", "no")]
         found = score_choices(self.lm, prompts, [words] * len(prompts))
-        bad = [1 / (1 + np.exp(np.logaddexp(*f[2:]) - np.logaddexp(*f[:2]))) for f in found]
-        return ["is judged bad" if share > self.threshold else None for share in bad]
+        return np.array([1 / (1 + np.exp(np.logaddexp(*f[2:]) - np.logaddexp(*f[:2]))) for f in found])
 
     def _asked(self, row: Row) -> str:
         said = "\n".join(f"{m.role.capitalize()}: {m.content}" for m in row.messages[:-1])

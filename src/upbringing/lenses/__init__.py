@@ -1,5 +1,28 @@
 """Lenses: ways to look at rows before training, each mapping rows × traits to scores."""
 
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
 from upbringing.lenses.lens import Fitted, Lens, Need, View
 
-__all__ = ["Fitted", "Lens", "Need", "View"]
+_WHERE = {  # a lens's name, and the class that makes it: its module, its name there
+    "text": ("text", "TextLens"),
+    "judge": ("text", "JudgeLens"),
+    "persona": ("persona", "PersonaLens"),
+    "surprise": ("surprise", "SurpriseLens"),
+    "length": ("baselines", "LengthLens"),
+    "likelihood": ("baselines", "LikelihoodLens"),
+    "badness": ("baselines", "BadnessLens"),
+    "random": ("baselines", "RandomLens"),
+}
+
+
+@cache
+def lenses() -> dict[str, Lens]:
+    """Every lens by its name, with its usual settings; other settings: make one from its class."""
+    return {name: getattr(import_module(f"{__name__}.{module}"), made)() for name, (module, made) in _WHERE.items()}
+
+
+__all__ = ["Fitted", "Lens", "Need", "View", "lenses"]

@@ -4,7 +4,7 @@ from upbringing.models.batches import batches_by_tokens
 from upbringing.models.generate import generate, generate_ids
 from upbringing.models.kin import are_kin
 from upbringing.models.load import LM, load
-from upbringing.models.score import ScoreResult, score, score_choices
+from upbringing.models.score import ScoreResult, score, score_after, score_choices
 
 __all__ = [
     "LM",
@@ -15,5 +15,6 @@ __all__ = [
     "generate_ids",
     "load",
     "score",
+    "score_after",
     "score_choices",
 ]

@@ -1,6 +1,6 @@
-"""The scoring engine: log-probabilities of rows, and of answers that share a prompt.
+"""The scoring engine: log-probabilities of rows, of rows behind a context, and of answers that share a prompt.
 
-Everything that asks "how likely is this text under this model" stands on these two functions.
+Everything that asks "how likely is this text under this model" stands on these functions.
 
 >>> score(lm, [encode(row, lm.tokenizer) for row in rows]).logprob          # doctest: +SKIP
 >>> score_choices(lm, [prompt], [[answer_a, answer_b]])[0]                  # doctest: +SKIP
@@ -76,6 +76,68 @@ def score(lm: LM, encoded: Sequence[Encoded], *, batch_tokens: int | None = None
                 found = logprobs_of(logits, torch.from_numpy(ids[rows, columns])).numpy()
                 logprob[part] = np.bincount(rows, weights=found, minlength=len(part))
     return ScoreResult(logprob, np.array(counts, dtype=np.int64))
+
+
+def score_after(
+    lm: LM, context: Sequence[int], encoded: Sequence[Encoded], *, batch_tokens: int | None = None
+) -> np.ndarray:
+    """log p(row's target tokens | context, what comes before them) in nats [rows], all rows after the same context.
+
+    The context is read once; its keys and values are shared by the rows (where a model's cache cannot be, each row is
+    read together with it, with the same result). A row's first token is a target here only if its mask says so. Raises
+    ``InputError`` for an empty context, and for a row that does not fit behind it.
+    """
+    import torch
+
+    if not context:
+        raise InputError("the context has no token; give the model at least a beginning-of-text token")
+    lengths = [len(context) + len(row) for row in encoded]
+    for i, length in enumerate(lengths):
+        _check_length(lm, length, f"row {i + 1} behind its context")
+    result, counts = np.zeros(len(encoded)), [sum(row.loss_mask) for row in encoded]
+    tokens = budget(batch_tokens, lm.device)
+    with inference(lm):
+        if not can_share_cache(lm, context[0]):
+            head, silent = list(context), [False] * len(context)
+            whole = [Encoded([*head, *row.input_ids], [*silent, *row.loss_mask]) for row in encoded]
+            return score(lm, whole, batch_tokens=tokens).logprob
+        read = torch.tensor([list(context)], device=lm.device)
+        here = torch.zeros(1, dtype=torch.long)
+        last, cache = logits_at(lm.model, here, here + len(context) - 1, input_ids=read, use_cache=True)
+        first = torch.log_softmax(last[0].float(), -1).double().cpu().numpy()
+        vocabulary = first.shape[-1]
+        for batch in batches_by_tokens(lengths, tokens):
+            for part in split_by_total(batch, counts, MAX_LOGITS // vocabulary):
+                result[part] = _score_behind(lm, len(context), cache, [encoded[i] for i in part], first)
+    return result
+
+
+def _score_behind(lm: LM, before: int, cache: Any, rows: Sequence[Encoded], first: np.ndarray) -> np.ndarray:
+    """log p of the targets of one batch of rows that follow the ``before`` tokens in ``cache``; ``first``: of the next
+    token [vocabulary]."""
+    import torch
+
+    ids, mask = padded([row.input_ids for row in rows])
+    wanted, _ = padded([row.loss_mask for row in rows])
+    at, columns = np.nonzero(wanted[:, 1:])
+    found = np.where(wanted[:, 0] > 0, first[ids[:, 0]], 0.0)
+    if len(at):
+        taken = torch.zeros(len(rows), dtype=torch.long, device=lm.device)
+        seen = np.concatenate([np.ones((len(rows), before), dtype=np.int64), mask], 1)
+        places = np.broadcast_to(before + np.arange(ids.shape[1]), ids.shape)
+        logits, _ = logits_at(
+            lm.model,
+            torch.from_numpy(at),
+            torch.from_numpy(columns),
+            input_ids=torch.from_numpy(ids).to(lm.device),
+            attention_mask=torch.from_numpy(seen).to(lm.device),
+            past_key_values=rows_of_cache(cache, taken),
+            use_cache=True,
+            **positions(lm.model, torch.from_numpy(np.ascontiguousarray(places)).to(lm.device)),
+        )
+        rest = logprobs_of(logits, torch.from_numpy(ids[at, columns + 1])).numpy()
+        found = found + np.bincount(at, weights=rest, minlength=len(rows))
+    return found
 
 
 def score_choices(
