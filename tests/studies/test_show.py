@@ -21,20 +21,20 @@ def _shown(thing: RenderableType, width: int = 140) -> str:
     return console.export_text()
 
 
-def test_verdicts_show_estimate_interval_bases_and_finding() -> None:
+def test_verdicts_show_claim_estimate_interval_and_bases_in_80_columns() -> None:
     known = ClaimVerdict(
         claim="spreads",
-        says="It spreads.",
+        says="It spreads [a lot].",
         kind="rise",
         verdict="supported",
         estimate=0.5,
         interval=(0.4, 0.6),
         bases=6,
-        words=("It rose [a lot].",),
+        words=("It rose.",),
     )
     lacking = known.model_copy(update={"estimate": None, "interval": (None, None), "verdict": "inconclusive"})
-    text = _shown(verdict_table([known, lacking]))
-    for said in ("spreads", "supported", "0.50", "[0.40, 0.60]", "6", "It rose [a lot].", "inconclusive", "too few"):
+    text = _shown(verdict_table([known, lacking]), width=80)
+    for said in ("spreads", "supported", "0.50 [0.40, 0.60]", "6 bases", "It spreads [a lot].", "– too few bases"):
         assert said in text
 
 

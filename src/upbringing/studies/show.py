@@ -93,24 +93,22 @@ def _steps_table(steps: list[Step], reads: Mapping[str, str]) -> Table:
 
 
 def verdict_table(claims: Iterable[ClaimVerdict]) -> Table:
-    """The claims, their verdicts and the numbers they rest on."""
+    """The claims, their verdicts and the numbers they rest on; fits 80 columns. The page tells each finding in full."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("claim", overflow="fold", min_width=12)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("estimate", justify="right", no_wrap=True)
-    table.add_column("95%", justify="right", no_wrap=True)
-    table.add_column("bases", justify="right")
-    table.add_column("finding", overflow="fold", ratio=1)
+    table.add_column("claim", overflow="fold", ratio=1)
+    table.add_column("estimate [95%]", justify="right", no_wrap=True)
     for claim in claims:
         lo, hi = claim.interval
-        bounds = "too few" if lo is None or hi is None else f"[{lo:.2f}, {hi:.2f}]"
+        bounds = "too few bases" if lo is None or hi is None else f"[{lo:.2f}, {hi:.2f}]"
         estimate = "–" if claim.estimate is None else f"{claim.estimate:.2f}"
-        verdict = Text(claim.verdict, style=_COLOURS[claim.verdict])
-        table.add_row(Text(claim.claim), verdict, estimate, Text(bounds), str(claim.bases), Text(" ".join(claim.words)))
+        over = Text(f"\n{claim.bases} base{'s' * (claim.bases != 1)}", style="dim")
+        says = Text.assemble((f"{claim.claim}\n", "bold"), claim.says)
+        table.add_row(Text(claim.verdict, style=_COLOURS[claim.verdict]), says, Text(f"{estimate} {bounds}") + over)
     return table
 
 
