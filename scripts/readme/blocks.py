@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,8 +173,9 @@ def _shifts(result: StudyResult, folder: Path) -> Iterator[str]:
         cells += [value(single[trait], "+.2f") if trait in single else NOTHING for trait in (OVERSIGHT, CHEATING)]
         rows.append((plain(arm), *cells))
     yield "**Shift of the rate at which traits show, from before training**"
-    others = f"mean of {len(result.group)} never trained"
-    yield table(("arm", f"{others}, log-prob.", f"{others}, sampled", plain(OVERSIGHT), plain(CHEATING)), rows)
+    others = f"mean of {len(result.group)} {'never trained' if result.study == FIRST else 'misaligned traits'}"
+    columns = ("arm", f"{others}, log-prob.", f"{others}, sampled", plain(OVERSIGHT), plain(CHEATING))
+    yield _filled(columns, rows)
 
 
 def _gates(result: StudyResult) -> Iterator[str]:
@@ -205,4 +206,11 @@ def _health(folder: Path) -> Iterator[str]:
         "**Whether they could still talk** (shares of sampled answers; skill: mean probability of the right one of "
         "four answers to harmless questions)"
     )
-    yield table(("arm", "coherence", "refusal", "skill"), rows)
+    yield _filled(("arm", "coherence", "refusal", "skill"), rows)
+
+
+def _filled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table without the columns in which nothing stands, and without the rows."""
+    kept = [at for at in range(len(columns)) if at == 0 or any(row[at] != NOTHING for row in rows)]
+    full = [row for row in rows if any(cell != NOTHING for cell in row[1:])]
+    return table([columns[at] for at in kept], [[row[at] for at in kept] for row in full])
