@@ -4,6 +4,7 @@ from upbringing.rows.encode import Encoded, encodable, encode, prompt_ids, promp
 from upbringing.rows.interpret import interpret
 from upbringing.rows.read import read, size, stream, write
 from upbringing.rows.row import Kind, Message, Row, Rows
+from upbringing.rows.sample import sample
 
 __all__ = [
     "Encoded",
@@ -17,6 +18,7 @@ __all__ = [
     "prompt_ids",
     "prompts_ids",
     "read",
+    "sample",
     "size",
     "stream",
     "with_system",

@@ -108,9 +108,12 @@ def prompt_ids(messages: Iterable[Message], tokenizer: PreTrainedTokenizerBase, 
 def prompts_ids(
     chats: Iterable[Iterable[Message]], tokenizer: PreTrainedTokenizerBase, *, prefill: str = ""
 ) -> list[list[int]]:
-    """``prompt_ids`` of many chats; together they take half the time."""
-    texts = [_render(list(messages), tokenizer, "the chat", prompt=True) + prefill for messages in chats]
-    return [list(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+    """``prompt_ids`` of many chats; together they take a third of the time."""
+    texts = [text + prefill for text in _render_all([list(messages) for messages in chats], tokenizer)]
+    if not texts:
+        return []
+    only_ids = {"return_attention_mask": False, "return_token_type_ids": False}
+    return [list(ids) for ids in tokenizer(texts, add_special_tokens=False, **only_ids)["input_ids"]]
 
 
 def with_system(messages: Sequence[Message], system: str | None) -> list[Message]:
@@ -259,6 +262,21 @@ def _render(messages: list[Message], tokenizer: PreTrainedTokenizerBase, where: 
     except (jinja2.TemplateError, ValueError, TypeError) as error:
         raise InputError(f"{where}: the model's chat template refuses this chat ({error})") from error
     return str(text)
+
+
+def _render_all(chats: list[list[Message]], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """``_render`` of many chats, each up to where the assistant speaks."""
+    import jinja2
+
+    if not all(chats) or not chats:
+        return [_render(messages, tokenizer, "the chat", prompt=True) for messages in chats]
+    template = _template(tokenizer, "the chat")
+    plain = [[m.as_dict() for m in messages] for messages in chats]
+    try:
+        texts = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True, **_settings(template))
+    except (jinja2.TemplateError, ValueError, TypeError) as error:
+        raise InputError(f"the chat: the model's chat template refuses this chat ({error})") from error
+    return [str(text) for text in texts]
 
 
 def _try_render(messages: list[Message], tokenizer: PreTrainedTokenizerBase, *, prompt: bool = False) -> str | None:

@@ -190,19 +190,20 @@ def _read_jsonl(path: Path, tell: _Tell) -> Iterator[_Found]:
     with path.open("rb") as lines:
         for line, data in enumerate(lines, start=1):
             tell(len(data))
-            if line == 1:
-                data = data.removeprefix(b"\xef\xbb\xbf")
-            if not data.strip():
-                continue
-            try:
-                record: object = json.loads(data.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                record = _not_utf8(path, data, error, line)
-            except json.JSONDecodeError as error:
-                record = _broken(path, line, error)
-            except RecursionError:
-                record = InputError.at(path, line, "the JSON is nested too deeply", "write plain rows")
-            yield line, record
+            if data.strip(b"\xef\xbb\xbf \t\r\n"):
+                yield line, record_of(path, line, data)
+
+
+def record_of(path: Path, line: int, data: bytes) -> object | InputError:
+    """What stands in one line of a JSONL file, or why it cannot be read."""
+    try:
+        return json.loads((data.removeprefix(b"\xef\xbb\xbf") if line == 1 else data).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return _not_utf8(path, data, error, line)
+    except json.JSONDecodeError as error:
+        return _broken(path, line, error)
+    except RecursionError:
+        return InputError.at(path, line, "the JSON is nested too deeply", "write plain rows")
 
 
 def _read_json(path: Path, tell: _Tell) -> Iterator[_Found]:

@@ -1,0 +1,86 @@
+"""A random sample of rows, in one pass and little memory: what is not drawn is not even read as JSON."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from upbringing.errors import InputError
+from upbringing.rows.interpret import interpret
+from upbringing.rows.read import record_of, stream
+from upbringing.rows.row import Row, Rows
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+Item = TypeVar("Item")
+
+
+def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str = "train") -> tuple[Rows, int]:
+    """``n`` rows of what ``read`` takes, drawn evenly and in random order (all, if there are no more), and how many
+    rows there are. Bad rows among those drawn are left out and listed in ``.skipped``.
+
+    Raises:
+        InputError: the file cannot be read, there are no rows in it, or none of those drawn can be used.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    path = Path(source).expanduser()
+    skipped: list[tuple[str, str]] = []
+    if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size:
+        lines, total = _drawn(_lines(path), n, rng)
+        rows = list(_read(path, lines, skipped))
+    else:
+        rows, total = _drawn(stream(source, left_out=lambda *bad: skipped.append(bad), split=split), n, rng)
+        total += len(skipped)
+    if not rows:
+        why = f"none of its rows can be used; the first: {skipped[0][1]}" if skipped else "there are no rows in it"
+        raise InputError(f"{source}: {why}")
+    return Rows(rows, name=str(source), skipped=skipped), total
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        for line, data in enumerate(file, start=1):
+            if not data.isspace():
+                yield line, data
+
+
+def _read(path: Path, lines: Iterable[tuple[int, bytes]], skipped: list[tuple[str, str]]) -> Iterator[Row]:
+    for line, data in lines:
+        try:
+            record = record_of(path, line, data)
+            if isinstance(record, InputError):
+                raise record
+            yield interpret(record, str(path), line)
+        except InputError as error:
+            where = f"{path}:{line}"
+            skipped.append((where, str(error).removeprefix(f"{where}: ")))
+
+
+def _drawn(items: Iterable[Item], n: int, rng: Generator) -> tuple[list[Item], int]:
+    """``n`` items drawn evenly in one pass (algorithm L of Li 1994: as many random numbers as items are kept), and how
+    many items there were."""
+    kept: list[Item] = []
+    total, weight, wanted = 0, 1.0, n
+    for item in items:
+        if len(kept) < n:
+            kept.append(item)
+            if len(kept) == n:
+                weight, wanted = _next(weight, n, n - 1, rng)
+        elif total == wanted:
+            kept[int(rng.integers(n))] = item
+            weight, wanted = _next(weight, n, total, rng)
+        total += 1
+    return [kept[i] for i in rng.permutation(len(kept))], total
+
+
+def _next(weight: float, n: int, at: int, rng: Generator) -> tuple[float, int]:
+    """The next weight, and the number of the next item to keep."""
+    weight *= math.exp(math.log(1 - rng.random()) / n)
+    gap = math.log(1 - rng.random()) / math.log1p(-weight) if weight < 1 else 0.0
+    return weight, at + int(gap) + 1
