@@ -1,0 +1,254 @@
+"""Looking at a data set of any size through a lens: in parts, in constant memory, and once only.
+
+    view = look(lenses()["persona"], lm, stream("train.jsonl"), ["blackmail", "deception"], store=default_store())
+    view.mean, view.se, view.cut                                               # [traits], [traits], rows cut
+
+The sums of every part are kept in the store under what decides them: its rows, the lens and its settings, the model,
+the traits, the seed. A run that was killed goes on where it stopped, and a data set that grew costs what is new.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.lenses.legible import legible
+from upbringing.lenses.lens import Fitted, Lens, View
+from upbringing.lenses.resembling import differs, resembles
+from upbringing.lineage import hash_of
+from upbringing.rows import Row, Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from upbringing.models import LM
+
+CODE = 1  # raise it when a lens's scores change with the same settings
+BATCH = 512
+MOST_AT_ONCE = 2000  # rows that a lens which sees a data set as a whole is shown: a fair sample of more
+
+Weigh = Callable[["LM", Sequence[Row]], "np.ndarray"]  # a weight for each row, 0..1; a named function (see resembles)
+Progress = Callable[[int], None]  # told how many rows have been looked at
+
+
+@dataclass(frozen=True)
+class Looked(View):
+    """A view, with what became of the rows.
+
+    ``rows``: how many there were; ``cut``: longer than the model reads, cut; ``marked``: held strings like the
+    model's own marks, which were read as text; ``unread``: rows of which the lens saw nothing, for any trait.
+    ``sampled``: rows that were shown to a lens that sees a whole (0: all were).
+    """
+
+    rows: int = 0
+    cut: int = 0
+    marked: int = 0
+    unread: int = 0
+    sampled: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def look(
+    lens: Lens,
+    lm: LM,
+    rows: Iterable[Row],
+    traits: Sequence[str],
+    *,
+    store: Path,
+    batch: int = BATCH,
+    seed: int = 0,
+    weigh: Weigh | None = None,
+    progress: Progress | None = None,
+) -> Looked:
+    """What a lens sees in rows, of which there may be any number: they are read once and forgotten.
+
+    A lens that sees only a whole (``lens.whole``) is shown a random sample of at most ``MOST_AT_ONCE`` rows.
+    ``weigh``: multiplies each row's scores, as ``resembles`` does by who acts in it.
+
+    Raises:
+        InputError: the model lacks what the lens needs, or a trait is unknown.
+        ValueError: ``batch`` is less than 1.
+    """
+    fitted = lens.fit(lm, traits, store=store, seed=seed)
+    if lens.whole:
+        return _at_once(lens, fitted, lm, rows, traits, seed, weigh, progress)
+    kept = _Kept(store, identity(lens, lm, traits, seed=seed, weigh=weigh))
+    sums = _Sums(len(traits))
+    for part in parts(rows, batch):
+        key = Rows(part).hash[:20]
+        found = kept.get(key)
+        if found is None:
+            found = _sums_of(fitted, lm, part, weigh)
+            kept.put(key, found)
+        sums.add(found)
+        if progress:
+            progress(sums.rows)
+    return sums.looked(lens.name, traits, fitted.warnings)
+
+
+def scores(
+    lens: Lens,
+    lm: LM,
+    rows: Iterable[Row],
+    traits: Sequence[str],
+    *,
+    store: Path,
+    batch: int = BATCH,
+    seed: int = 0,
+    weigh: Weigh | None = None,
+) -> Iterator[np.ndarray]:
+    """Scores part by part, each ``[rows of the part, traits]``, in the order of the rows; they are not kept.
+
+    Raises:
+        InputError: the model lacks what the lens needs, or a trait is unknown.
+        ValueError: the lens sees only a whole and cannot rank rows, or ``batch`` is less than 1.
+    """
+    if lens.whole:
+        raise ValueError(f"the lens {lens.name} sees only a data set as a whole; it cannot rank rows")
+    fitted = lens.fit(lm, traits, store=store, seed=seed)
+    return (_scored(fitted, lm, part, weigh)[0] for part in parts(rows, batch))
+
+
+def parts(rows: Iterable[Row], batch: int) -> Iterator[list[Row]]:
+    """Rows in lists of ``batch``, the last one shorter."""
+    if batch < 1:
+        raise ValueError(f"a part of {batch} rows cannot be; give at least 1")
+    left = iter(rows)
+    while part := list(islice(left, batch)):
+        yield part
+
+
+def identity(lens: Lens, lm: LM, traits: Sequence[str], *, seed: int = 0, weigh: Weigh | None = None) -> dict[str, Any]:
+    """What decides a lens's scores beside the rows: its settings (``recipe``, or its fields), model, traits, seed."""
+    settings = getattr(lens, "recipe", None)
+    if settings is None and dataclasses.is_dataclass(lens) and not isinstance(lens, type):
+        settings = dataclasses.asdict(lens)
+    return {
+        "lens": lens.name,
+        "settings": settings,
+        "code": [CODE, getattr(lens, "code", 1)],
+        "model": lm.hash,
+        "traits": list(traits),
+        "seed": seed,
+        "weigh": f"{weigh.__module__}.{weigh.__qualname__}" if weigh else None,
+    }
+
+
+def _scored(fitted: Fitted, lm: LM, part: Sequence[Row], weigh: Weigh | None) -> tuple[np.ndarray, int, int]:
+    """Scores ``[rows, traits]`` of a part, how many of its rows were cut and how many held marks."""
+    import numpy as np
+
+    clear = legible(part, lm)
+    found = np.asarray(fitted.look(clear.rows), dtype=np.float64)
+    if weigh is not None:
+        found = found * np.asarray(weigh(lm, clear.rows))[:, None]
+    return found, clear.cut, clear.marked
+
+
+def _sums_of(fitted: Fitted, lm: LM, part: Sequence[Row], weigh: Weigh | None) -> dict[str, Any]:
+    """The sums of a part, as they are kept."""
+    import numpy as np
+
+    found, cut, marked = _scored(fitted, lm, part, weigh)
+    view = View.of("", [""] * found.shape[1], found)
+    sums = {name: getattr(view, name).tolist() for name in ("n", "total", "squares")}
+    unread = int((~np.isfinite(found)).all(1).sum())
+    return {**sums, "rows": len(part), "cut": cut, "marked": marked, "unread": unread}
+
+
+class _Sums:
+    """Sums of parts, added up."""
+
+    def __init__(self, traits: int) -> None:
+        import numpy as np
+
+        self.sums = {name: np.zeros(traits) for name in ("n", "total", "squares")}
+        self.counts = {"rows": 0, "cut": 0, "marked": 0, "unread": 0}
+
+    @property
+    def rows(self) -> int:
+        return self.counts["rows"]
+
+    def add(self, found: dict[str, Any]) -> None:
+        for name, total in self.sums.items():
+            total += found[name]
+        for name in self.counts:
+            self.counts[name] += found[name]
+
+    def looked(self, lens: str, traits: Sequence[str], warnings: Sequence[str], sampled: int = 0) -> Looked:
+        n, total, squares = self.sums.values()
+        said = tuple(warnings)
+        return Looked(lens, tuple(traits), n, total, squares, **self.counts, sampled=sampled, warnings=said)
+
+
+class _Kept:
+    """Sums of parts in a file of the store, a line each; a line that was cut off by a killed run does not count."""
+
+    def __init__(self, store: Path, of: dict[str, Any]) -> None:
+        self._file = store / "looks" / f"{hash_of(of)[:20]}.jsonl"
+        self._known = dict(self._read())
+
+    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        if not self._file.is_file():
+            return
+        with self._file.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                    yield entry.pop("part"), entry
+                except (ValueError, KeyError, AttributeError):
+                    continue
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self._known.get(key)
+
+    def put(self, key: str, found: dict[str, Any]) -> None:
+        """One write with a line end on either side, so that a torn line before it spoils nothing."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as out:
+            out.write(f"\n{json.dumps({'part': key, **found})}\n")
+        self._known[key] = found
+
+
+def _at_once(
+    lens: Lens,
+    fitted: Fitted,
+    lm: LM,
+    rows: Iterable[Row],
+    traits: Sequence[str],
+    seed: int,
+    weigh: Weigh | None,
+    progress: Progress | None,
+) -> Looked:
+    """A lens that sees a whole looks at all rows together, or at a fair sample of them."""
+    kept, count = _sample(rows, MOST_AT_ONCE, seed)
+    sums = _Sums(len(traits))
+    if kept:
+        sums.add(_sums_of(fitted, lm, kept, weigh))
+        sums.counts["rows"] = count
+    if progress:
+        progress(count)
+    return sums.looked(lens.name, traits, fitted.warnings, sampled=len(kept) if count > len(kept) else 0)
+
+
+def _sample(rows: Iterable[Row], most: int, seed: int) -> tuple[list[Row], int]:
+    """A random sample of a stream in its order, every row as likely as any other, and how many rows there were."""
+    import numpy as np
+
+    rng = np.random.default_rng([seed, most])
+    kept: list[tuple[int, Row]] = []
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if len(kept) < most:
+            kept.append((count, row))
+        elif (place := int(rng.integers(count))) < most:
+            kept[place] = (count, row)
+    return [row for _, row in sorted(kept, key=lambda found: found[0])], count
+
+
+__all__ = ["BATCH", "Looked", "differs", "identity", "look", "parts", "resembles", "scores"]
