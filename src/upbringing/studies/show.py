@@ -145,8 +145,14 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def watching(plan: Plan, console: Console) -> Iterator[Watcher]:
-    """A watcher for :func:`upbringing.studies.run`: a progress bar on a terminal, a line a step elsewhere."""
-    jobs = [step.job for step in plan.steps.values() if not step.place.made]
+    """A watcher for :func:`upbringing.studies.run`."""
+    with watching_jobs([step.job for step in plan.steps.values() if not step.place.made], console) as watcher:
+        yield watcher
+
+
+@contextmanager
+def watching_jobs(jobs: list[Job], console: Console) -> Iterator[Watcher]:
+    """A watcher for the engine: a progress bar on a terminal, a line a job elsewhere."""
     if not console.is_terminal:
         yield _Lines(console, len(jobs))
         return

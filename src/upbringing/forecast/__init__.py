@@ -1,0 +1,5 @@
+"""Forecasting: what training on a data set will do to character, and the bench that scores whoever says so."""
+
+from upbringing.forecast.method import Case, Fitted, Forecast, Measured, Method
+
+__all__ = ["Case", "Fitted", "Forecast", "Measured", "Method"]

@@ -1,0 +1,94 @@
+"""What a forecasting method is: it is shown data sets with what they did, then data sets alone.
+
+    fitted = method.fit(measured, traits)         # data sets of some families, each trained on and measured
+    said = fitted.predict(case)                   # another data set, before anybody trains on it
+    said.shift, said.lo, said.hi                  # [traits], in rates; where it cannot tell, it says so
+
+Adding a method is adding one object with these, and its name to ``bench.methods``. Nothing in a ``Case`` says which
+family a data set is of, or what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from upbringing.lenses import View
+    from upbringing.models import LM
+    from upbringing.rows import Rows
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set and the model that is to be trained on it: what a method may look at.
+
+    ``rows`` and ``lm`` load when they are called. ``training`` is the recipe that training will follow (settings of
+    ``upbringing.training.Recipe``). ``views`` hold what the lenses that the method names saw.
+    """
+
+    name: str
+    model: str
+    """The name of the model; cases of one model have the same."""
+    training: Mapping[str, Any]
+    rows: Callable[[], Rows] = field(repr=False)
+    lm: Callable[[], LM] = field(repr=False)
+    views: Mapping[str, View] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A case with what training did, for fitting: ``shift`` ``[traits]`` in rates, at rest, with its standard error."""
+
+    case: Case
+    family: str
+    route: str
+    shift: np.ndarray
+    se: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a method says of a case; all ``[traits]``.
+
+    ``shift`` is its best guess of the change of a rate (NaN: it has none), ``lo`` and ``hi`` bound it at 90%.
+    ``cannot_tell`` is where it would rather say nothing; a guess given there is used only to see whether it was right
+    to be silent.
+    """
+
+    shift: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    cannot_tell: np.ndarray
+
+
+class Fitted(Protocol):
+    """A method that has seen what some data sets did."""
+
+    def predict(self, case: Case) -> Forecast: ...
+
+
+class Method(Protocol):
+    """A way to forecast."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def lenses(self) -> tuple[str, ...]:
+        """Lenses whose views it wants in its cases."""
+        ...
+
+    def cost(self, traits: int) -> float:
+        """What a prediction for so many traits costs, as a multiple of one forward pass over the rows."""
+        ...
+
+    def fit(self, measured: Sequence[Measured], traits: Sequence[str]) -> Fitted:
+        """Learn from data sets with known outcome, of several families, on several models.
+
+        Intervals must be honest for families that were not among them: leave families out to find their width.
+        """
+        ...
