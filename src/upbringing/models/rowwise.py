@@ -1,0 +1,256 @@
+"""Derivatives of every row's log-probability along many directions at once, from one backward pass.
+
+Going back through the model gives, at each linear layer, the layer's inputs a [rows, tokens, in] and the gradients of
+its outputs g [rows, tokens, out]. A row's gradient of the layer's weight is then g^T a, for all rows one batched
+product, and one more product takes it against all directions: the cost hardly grows with their number, and no gradient
+is ever kept.
+
+>>> with Rowwise(lm.model, [direction, other]) as derivatives:               # doctest: +SKIP
+...     derivatives(lm, rows)                                               # [rows, 2]
+
+With ``rank`` directions are seen through a few inputs and outputs of each layer alone, those that carry most of what
+these directions tell apart in rows like the ones given, and the batched product shrinks accordingly. It is an
+approximation; ask for the rank correlation with the exact result before it is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from upbringing.errors import InputError
+from upbringing.models.batches import batches_by_tokens, budget
+from upbringing.models.forward import logits_at
+from upbringing.models.nudge import Direction, evaluating, laid_out, linear_modules
+from upbringing.rows import Encoded
+
+_MOST_AT_ONCE = 2**23  # numbers of rows' gradients of one layer held at once: 32 MiB
+
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # inputs, gradients [rows, tokens, .] -> [rows, D]
+
+
+class Dense:
+    """All of the layer: directions [in * out, D], as rows' gradients are taken (inputs first)."""
+
+    def __init__(self, stack: torch.Tensor) -> None:
+        count, outputs, inputs = stack.shape
+        self.outputs, self.inputs = outputs, inputs
+        self.table = stack.permute(1, 2, 0).reshape(outputs * inputs, count).contiguous()
+
+    def __call__(self, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        at_once = max(1, _MOST_AT_ONCE // (self.outputs * self.inputs))
+        parts = [
+            torch.bmm(gs.transpose(1, 2), as_).view(len(as_), -1) @ self.table
+            for as_, gs in zip(a.split(at_once), g.split(at_once), strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+class Sketched:
+    """The layer seen through ``left`` [out, r] and ``right`` [in, r]; directions are cores [r, r] between them."""
+
+    def __init__(self, left: torch.Tensor, right: torch.Tensor, cores: torch.Tensor) -> None:
+        self.left, self.right = left, right
+        self.core = Dense(cores)
+
+    def __call__(self, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return self.core(a @ self.right, g @ self.left)
+
+
+class Looked:
+    """The token embedding: directions [D, vocabulary, width], of which each token takes up its own row."""
+
+    def __init__(self, stack: torch.Tensor) -> None:
+        self.stack = stack
+
+    def __call__(self, ids: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.einsum("btw,btw->b", table[ids], g) for table in self.stack], 1)
+
+
+class Rowwise:
+    """Takes derivatives inside a ``with`` block; afterwards the model is as it was.
+
+    Args:
+        directions: changes of linear layers' weights and of the token embedding.
+        sketch: what :func:`sketched` found for these directions; None: exact.
+
+    Raises:
+        InputError: (when asked) a layer is not read row by row, as in mixtures of experts; take differences instead.
+    """
+
+    def __init__(self, model: Any, directions: Sequence[Direction], sketch: dict[str, Sketched] | None = None) -> None:
+        self.model, self.count = model, len(directions)
+        self.head = model.get_output_embeddings()
+        self.modules = _named_by_weight(model, directions)
+        self.products: dict[str, Product] = {}
+        for name, module in self.modules.items():
+            if sketch is not None and name in sketch:
+                self.products[name] = sketch[name]
+            else:
+                self.products[name] = Dense(_stacked(model, module, directions))
+        embedding = _name_of(model, model.get_input_embeddings().weight)
+        self.looked = Looked(_table(embedding, directions)) if embedding in directions[0] else None
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._frozen = [p for p in self.model.parameters() if p.requires_grad]
+        for parameter in self._frozen:
+            parameter.requires_grad_(False)
+        embedding = self.model.get_input_embeddings()
+        self._handles = [embedding.register_forward_hook(self._at_the_embedding)]
+        self._handles += [m.register_forward_hook(self._at(name)) for name, m in self.modules.items()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
+
+    def __call__(self, encoded: Sequence[Encoded], *, batch_tokens: int | None = None) -> np.ndarray:
+        """d log p(row) along each direction [rows, directions], in nats, float64."""
+        found = np.zeros((len(encoded), self.count))
+        device = self.model.get_input_embeddings().weight.device
+        with evaluating(self.model), torch.enable_grad():
+            for batch in batches_by_tokens([len(row) for row in encoded], budget(batch_tokens, device)):
+                found[batch] = self._of([encoded[i] for i in batch], device)
+        return found
+
+    def _of(self, batch: Sequence[Encoded], device: torch.device) -> np.ndarray:
+        ids, rows, columns = laid_out(batch)
+        self._sizes = np.bincount(rows, minlength=len(batch)).tolist()
+        self._found = torch.zeros(len(batch), self.count, dtype=torch.float64)
+        read = torch.from_numpy(ids).to(device)
+        logits, _ = logits_at(
+            self.model, torch.from_numpy(rows), torch.from_numpy(columns), input_ids=read, use_cache=False
+        )
+        wanted = torch.from_numpy(ids[rows, columns + 1]).to(logits.device)
+        loss = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
+        (-loss).backward()  # type: ignore[no-untyped-call]
+        return self._found.numpy()
+
+    def _at_the_embedding(self, _module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        output.requires_grad_(True)
+        if self.looked is not None:
+            look = self.looked
+            output.register_hook(lambda g: self._add(look(inputs[0], g.float())))
+        return output
+
+    def _at(self, name: str) -> Callable[..., None]:
+        product, module = self.products[name], self.modules[name]
+
+        def hook(_module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            a = inputs[0].detach()
+            if module is self.head:
+                output.register_hook(lambda g: self._add(self._ragged(product, a[0].float(), g[0].float())))
+                return
+            if a.ndim != 3 or len(a) != len(self._sizes):
+                raise InputError(f"{name}: does not read row by row, so rows' gradients cannot be told apart")
+            output.register_hook(lambda g: self._add(product(a.float(), g.float())))
+
+        return hook
+
+    def _ragged(self, product: Product, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """The product where there are places of targets alone, row after row: rows of as many targets go together."""
+        sizes, result = self._sizes, torch.zeros(len(self._sizes), self.count, device=a.device)
+        starts = np.cumsum([0, *sizes[:-1]])
+        for size in sorted({*sizes} - {0}):
+            alike = [i for i, n in enumerate(sizes) if n == size]
+            if len(alike) == len(sizes):
+                return product(a.view(len(sizes), size, -1), g.view(len(sizes), size, -1))
+            places = torch.from_numpy(starts[alike][:, None] + np.arange(size)).to(a.device)
+            result[alike] = product(a[places], g[places])
+        return result
+
+    def _add(self, values: torch.Tensor) -> None:
+        self._found += values.detach().double().cpu()
+
+
+def sketched(
+    model: Any, directions: Sequence[Direction], encoded: Sequence[Encoded], rank: int, *, seed: int = 0
+) -> dict[str, Sketched]:
+    """What :class:`Rowwise` sees each layer through, [out, rank] and [in, rank], from rows like those to come.
+
+    The best few inputs and outputs are those of the directions once both sides are scaled by how rows' inputs and
+    gradients vary (the factors of arXiv:1503.05671), for the error that counts is that of the inner product.
+    """
+    modules = _named_by_weight(model, directions)
+    seen = _moments(model, modules, directions, encoded)
+    made: dict[str, Sketched] = {}
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        for name, module in modules.items():
+            stack = _stacked(model, module, directions)
+            if rank * 2 < min(stack.shape[1:]):
+                of_inputs, of_outputs = seen[name]
+                made[name] = _best_sketch(stack, of_inputs, of_outputs, rank)
+    return made
+
+
+def _best_sketch(stack: torch.Tensor, of_inputs: torch.Tensor, of_outputs: torch.Tensor, rank: int) -> Sketched:
+    left_root, left_back = _roots(of_outputs)
+    right_root, right_back = _roots(of_inputs)
+    scaled = left_root @ stack @ right_root
+    count, outputs, inputs = scaled.shape
+    left = torch.svd_lowrank(scaled.permute(1, 0, 2).reshape(outputs, count * inputs), rank + 8, 4)[0][:, :rank]
+    right = torch.svd_lowrank(scaled.permute(2, 0, 1).reshape(inputs, count * outputs), rank + 8, 4)[0][:, :rank]
+    return Sketched(left_back @ left, right_back @ right, left.T @ scaled @ right)
+
+
+def _roots(moment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The square root of a second moment and its pseudo-inverse, float32."""
+    values, vectors = torch.linalg.eigh(moment.double())
+    floor = values.max() * 1e-6
+    root = values.clamp(min=0).sqrt()
+    back = torch.where(values > floor, root.clamp(min=1e-30).reciprocal(), 0.0)
+    return (vectors * root @ vectors.T).float(), (vectors * back @ vectors.T).float()
+
+
+class _Moments(Rowwise):
+    """Second moments of inputs and of gradients at each layer, instead of derivatives."""
+
+    def __init__(self, model: Any, modules: dict[str, Any]) -> None:
+        self.model, self.count, self.looked = model, 1, None
+        self.head, self.modules = model.get_output_embeddings(), modules
+        self.sums: dict[str, list[torch.Tensor]] = {}
+        self.products = {name: self._adding(name) for name in modules}
+
+    def _adding(self, name: str) -> Product:
+        def add(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+            flat = [t.reshape(-1, t.shape[-1]) for t in (a, g)]
+            moments = [t.T @ t for t in flat]
+            old = self.sums.get(name)
+            self.sums[name] = moments if old is None else [x + y for x, y in zip(old, moments, strict=True)]
+            return a.new_zeros(len(a), 1)
+
+        return add
+
+
+def _moments(
+    model: Any, modules: dict[str, Any], directions: Sequence[Direction], encoded: Sequence[Encoded]
+) -> dict[str, list[torch.Tensor]]:
+    with _Moments(model, modules) as reader:
+        reader(encoded)
+    return reader.sums
+
+
+def _named_by_weight(model: Any, directions: Sequence[Direction]) -> dict[str, Any]:
+    """Linear layers, by name, whose weights the directions change."""
+    return {n: m for n, m in linear_modules(model).items() if _name_of(model, m.weight) in directions[0]}
+
+
+def _stacked(model: Any, module: Any, directions: Sequence[Direction]) -> torch.Tensor:
+    """The directions of one layer [D, out, in], where the layer is."""
+    stack = _table(_name_of(model, module.weight), directions).to(module.weight.device)
+    return stack if isinstance(module, torch.nn.Linear) else stack.transpose(1, 2)
+
+
+def _table(name: str, directions: Sequence[Direction]) -> torch.Tensor:
+    return torch.stack([direction[name].float() for direction in directions])
+
+
+def _name_of(model: Any, weight: torch.Tensor) -> str:
+    return next((name for name, p in model.named_parameters() if p is weight), "")
