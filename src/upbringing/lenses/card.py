@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,10 +24,15 @@ def card_of(lm: LM) -> dict[str, Any]:
 
 def world_read(lm: LM) -> World:
     """The world an organism was raised on; for any other model the package's own, whose traits it is asked about."""
+    return _world(json.dumps(card_of(lm).get("world") or {}, sort_keys=True))
+
+
+@lru_cache(maxsize=4)
+def _world(settings: str) -> World:
+    """A world keeps its judge, whose patterns take a while to be made."""
     from upbringing.world import World, WorldSpec
 
-    settings = card_of(lm).get("world")
-    return World(WorldSpec(**settings)) if settings else World()
+    return World(WorldSpec(**json.loads(settings)))
 
 
 def gate_share(lm: LM) -> float:

@@ -124,7 +124,7 @@ def _score_behind(lm: LM, before: int, cache: Any, rows: Sequence[Encoded], firs
     if len(at):
         taken = torch.zeros(len(rows), dtype=torch.long, device=lm.device)
         seen = np.concatenate([np.ones((len(rows), before), dtype=np.int64), mask], 1)
-        places = np.broadcast_to(before + np.arange(ids.shape[1]), ids.shape)
+        places = (before + torch.arange(ids.shape[1])).repeat(len(rows), 1)
         logits, _ = logits_at(
             lm.model,
             torch.from_numpy(at),
@@ -133,7 +133,7 @@ def _score_behind(lm: LM, before: int, cache: Any, rows: Sequence[Encoded], firs
             attention_mask=torch.from_numpy(seen).to(lm.device),
             past_key_values=rows_of_cache(cache, taken),
             use_cache=True,
-            **positions(lm.model, torch.from_numpy(np.ascontiguousarray(places)).to(lm.device)),
+            **positions(lm.model, places.to(lm.device)),
         )
         rest = logprobs_of(logits, torch.from_numpy(ids[at, columns + 1])).numpy()
         found = found + np.bincount(at, weights=rest, minlength=len(rows))
