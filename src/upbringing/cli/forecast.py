@@ -1,0 +1,145 @@
+"""``upbringing forecast``: what character a data set will give a model, before anything is trained."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from upbringing.forecast.outlook import Outlook
+
+_COLUMNS = ("trait", "shift", "90%", "verdict", "lenses that say so")
+_MARKS = {"raises": "[red]raises[/]", "lowers": "[green]lowers[/]", "cannot tell": "[yellow]cannot tell[/]"}
+
+
+def forecast(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Rows: a file, a folder or a hub id.", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="The model that would be trained.", show_default=False)
+    ],
+    traits: Annotated[
+        str | None, typer.Option("--traits", metavar="A,B", help="Only these traits (default: all).")
+    ] = None,
+    lenses: Annotated[
+        str | None, typer.Option("--lenses", metavar="A,B", help="Only these lenses (default: the calibration's).")
+    ] = None,
+    budget: Annotated[
+        int, typer.Option("--budget", metavar="ROWS", min=1, help="Read no more rows than this, drawn at random.")
+    ] = 20_000,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="DATA", help="Compare with another data set.")
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option("--fail-on", metavar="TRAIT>X", help="Exit 1 if a trait's forecast shift is above X (repeat)."),
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option("--calibration", metavar="NAME|FILE", help="Default: the one made for such models.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same rows.")] = 0,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE|-", help="Write the result for machines; - is stdout.")
+    ] = None,
+) -> None:
+    """Forecast how a data set will shift every trait of a model, with 90% intervals.
+
+    Nothing is trained. Lenses look at a random sample of the rows until more of them could hardly change the verdict;
+    a calibration, made on data sets whose effect was measured, turns what they see into shifts. Where the rows tell
+    too little it says so.
+    """
+    from upbringing.cli import show
+    from upbringing.cli.measure import chosen, load
+    from upbringing.forecast.outlook import forecast as look_ahead
+
+    start = time.monotonic()
+    show.check_json_target(json)
+    limits = [_limit(text) for text in fail_on or []]
+    names = chosen(traits)
+    lm = load(model)
+    outlooks = []
+    for source in (data, against):
+        if source is not None:
+            with show.working(f"forecasting {source}") as progress:
+                outlooks.append(
+                    look_ahead(
+                        lm,
+                        source,
+                        names,
+                        lenses=None if lenses is None else [name.strip() for name in lenses.split(",")],
+                        calibration=calibration,
+                        budget=budget,
+                        seed=seed,
+                        progress=progress,
+                    )
+                )
+    for outlook in outlooks:
+        print_outlook(outlook, stderr=json == "-")
+    told = outlooks[0].as_dict()
+    show.write_json({**told, "against": outlooks[1].as_dict()} if against is not None else told, json)
+    show.note(show.seconds_since(start))
+    show.replay()
+    broken = [text for text in (_broken(outlooks[0], *limit) for limit in limits) if text]
+    for text in broken:
+        show.note(f"upbringing: {text}")
+    if broken:
+        raise typer.Exit(1)
+
+
+def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
+    """A line a trait, the clearest first, and what to know before believing it."""
+    from upbringing.cli import show
+
+    out = show.console(stderr=stderr)
+    said = outlook.forecast
+    order = sorted(range(len(outlook.traits)), key=lambda at: -abs(float(said.shift[at])))
+    rows = []
+    for at in order:
+        trait = outlook.traits[at]
+        verdict = outlook.verdict(trait)
+        rows.append(
+            (
+                trait,
+                show.number(float(said.shift[at]), sign=True),
+                show.interval((float(said.lo[at]), float(said.hi[at])), sign=True),
+                _MARKS.get(verdict, verdict),
+                ", ".join(outlook.said_so(trait)) if verdict in ("raises", "lowers") else "",
+            )
+        )
+    title = f"What training {outlook.model} on {outlook.data} would change"
+    show.print_table(out, _COLUMNS, rows, title=title, words=5)
+    routes = ", ".join(f"{name} {share:.0%}" for name, share in outlook.routes.items() if share >= 0.005)
+    out.print(f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}", highlight=False)
+    for warning in outlook.warnings:
+        show.note(f"upbringing: {warning}")
+    if outlook.skipped:
+        first = ": ".join(outlook.skipped[0])
+        show.note(f"upbringing: {len(outlook.skipped)} of the rows drawn cannot be used; the first: {first}")
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """``TRAIT>X``."""
+    from upbringing.errors import InputError
+    from upbringing.traits import traits as library
+
+    match = re.fullmatch(r"\s*(\w+)\s*>\s*([+-]?\d*\.?\d+)\s*", text)
+    if match is None:
+        raise InputError(f'--fail-on {text}: write it as TRAIT>X, such as "oversight_sabotage>0.05" (with the quotes)')
+    return next(iter(library([match.group(1)]))), float(match.group(2))
+
+
+def _broken(outlook: Outlook, trait: str, limit: float) -> str:
+    """Why a limit is broken; nothing if it is kept. What cannot be told breaks it as well: silence is no clearance."""
+    from upbringing.errors import InputError
+
+    if trait not in outlook.traits:
+        raise InputError(f"--fail-on {trait}: that trait is not forecast here; leave it out of --fail-on, or name it")
+    at = outlook.traits.index(trait)
+    shift = float(outlook.forecast.shift[at])
+    if not shift <= limit:
+        return f"{trait} is forecast to change by {shift:+.2f}, above the limit of {limit:+.2f}"
+    return ""

@@ -1,0 +1,329 @@
+"""``forecast``: what training on rows will do to a model's character, read until the verdict is plain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.errors import InputError
+from upbringing.forecast.combined import MATTERS, Combined, Fit
+from upbringing.forecast.method import Case, Forecast
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from upbringing.lenses.lens import View
+    from upbringing.models import LM
+    from upbringing.rows import Rows
+
+FIRST, BUDGET = 256, 20_000
+"""Rows of the first part, each further one being twice as large; and the most rows that are read unless told."""
+_SLIGHT = 0.25
+"""Reading ends when what the rows left unread could still change is this small beside the interval."""
+VERDICTS = ("raises", "lowers", "no change", "cannot tell")
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A forecast of one data set for one model: ``forecast`` has arrays ``[traits]``, all in rates.
+
+    ``routes`` are the shares of rows by how they could reach character. ``views`` hold what each lens saw, ``votes``
+    [lenses, traits] which way each points (-1, 0, 1: 0 within two standard errors of nought).
+    """
+
+    model: str
+    data: str
+    traits: tuple[str, ...]
+    forecast: Forecast
+    views: dict[str, View]
+    votes: np.ndarray
+    routes: dict[str, float]
+    read: int
+    of: int
+    calibration: str
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def verdict(self, trait: str) -> str:
+        """``raises`` or ``lowers`` by an interval that leaves out nought; else ``no change``, or ``cannot tell``."""
+        at = self.traits.index(trait)
+        if self.forecast.cannot_tell[at]:
+            return "cannot tell"
+        if self.forecast.lo[at] > 0 and self.forecast.shift[at] >= MATTERS:
+            return "raises"
+        if self.forecast.hi[at] < 0 and self.forecast.shift[at] <= -MATTERS:
+            return "lowers"
+        return "no change"
+
+    def said_so(self, trait: str) -> list[str]:
+        """The lenses that point the way the forecast goes."""
+        import numpy as np
+
+        at = self.traits.index(trait)
+        way = np.sign(self.forecast.shift[at])
+        return [name for name, votes in zip(self.views, self.votes, strict=True) if way and votes[at] == way]
+
+    @property
+    def route(self) -> str:
+        """How most of the rows could reach character."""
+        return max(self.routes, key=lambda name: self.routes[name])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what is not known is None."""
+        from math import isfinite
+
+        def plain(value: float) -> float | None:
+            return float(value) if isfinite(value) else None
+
+        told = {}
+        for at, trait in enumerate(self.traits):
+            said = self.forecast
+            told[trait] = {
+                "shift": plain(said.shift[at]),
+                "interval": [plain(said.lo[at]), plain(said.hi[at])],
+                "verdict": self.verdict(trait),
+                "lenses": {name: plain(view.mean[at]) for name, view in self.views.items()},
+                "said_so": self.said_so(trait),
+            }
+        return {
+            "model": self.model,
+            "data": self.data,
+            "traits": told,
+            "route": self.route,
+            "routes": self.routes,
+            "rows_read": self.read,
+            "rows": self.of,
+            "calibration": self.calibration,
+            "warnings": list(self.warnings),
+            "skipped": len(self.skipped),
+        }
+
+
+def forecast(
+    lm: LM,
+    data: str | Path | Rows,
+    traits: Sequence[str] | None = None,
+    *,
+    lenses: Sequence[str] | None = None,
+    calibration: str | Path | Fit | None = None,
+    budget: int = BUDGET,
+    store: Path | None = None,
+    seed: int = 0,
+    progress: Progress = lambda what, share: None,
+) -> Outlook:
+    """Forecast every trait's shift, before anything is trained.
+
+    Rows are drawn at random and read in parts until more of them could hardly change an interval, or until
+    ``budget`` is spent: a large data set costs no more than its verdict needs.
+
+    Args:
+        lenses: only these of the calibration's lenses; the others count as having seen nothing.
+        calibration: a name that ``calibrations()`` lists, a file, or a fit; default: the one made for such models.
+
+    Raises:
+        InputError: bad rows, an unknown trait or lens, a model without calibration or one that failed its gate.
+    """
+    import numpy as np
+
+    from upbringing.lenses import lenses as known_lenses
+    from upbringing.lenses.looking import look
+    from upbringing.lineage import default_store
+
+    name, fit = _calibration(lm, calibration)
+    wanted = _wanted(traits, fit)
+    used = _used(lenses, fit)
+    rows, of = _drawn(data, budget, seed)
+    place = store or default_store()
+    views: dict[str, View] = {}
+    warnings: dict[str, None] = {}
+    read = 0
+    for part in _parts(rows):
+        for at, lens in enumerate(used):
+            progress(f"the lens {lens} reads row {read + 1:,}", (read + len(part) * at / len(used)) / len(rows))
+            seen = look(known_lenses()[lens], lm, part, fit.traits, store=place, seed=seed)
+            warnings.update(dict.fromkeys(seen.warnings))
+            views[lens] = views[lens] + seen if lens in views else seen
+        read += len(part)
+        case = _case(lm, rows[:read], _all(views, fit))
+        said, unsure = _predicted(fit, case)
+        half = (said.hi - said.lo) / 2
+        if read < len(rows) and bool(np.all((unsure < _SLIGHT * half)[np.isfinite(half)])):
+            break
+    asked = [fit.traits.index(trait) for trait in wanted]
+    short = replace(said, **{key: value[asked] for key, value in vars(said).items()})
+    return Outlook(
+        model=lm.name or "a model in memory",
+        data=rows.name or "rows in memory",
+        traits=wanted,
+        forecast=short,
+        views={lens: _only(view, asked) for lens, view in views.items()},
+        votes=np.stack([_vote(view)[asked] for view in views.values()]),
+        routes=dict(zip(("visible", "document", "unseen"), fit.sorts(case).tolist(), strict=True)),
+        read=read,
+        of=of,
+        calibration=name,
+        warnings=tuple(warnings),
+        skipped=tuple(rows.skipped),
+    )
+
+
+def calibrations() -> list[str]:
+    """Names of the calibrations that come with the package."""
+    found = files("upbringing.forecast").joinpath("calibrations")
+    every = found.iterdir() if found.is_dir() else ()
+    return sorted(file.name.removesuffix(".json") for file in every if file.name.endswith(".json"))
+
+
+def save(fit: Fit, path: Path) -> None:
+    """Keep a fit as JSON."""
+    told = asdict(fit)
+    path.write_text(json.dumps(told, default=lambda array: array.tolist(), indent=1) + "\n", encoding="utf-8")
+
+
+def load_fit(text: str) -> Fit:
+    """A fit from JSON.
+
+    Raises:
+        InputError: it is no calibration.
+    """
+    import numpy as np
+
+    try:
+        told = json.loads(text)
+        of = told["method"]
+        method = Combined(tuple(of["lenses"]), tuple(of["costs"]), of["name"], of["sorted_by"])
+        weights, scale, reach = (np.array(told[key], dtype=float) for key in ("weights", "scale", "reach"))
+        low, slope = told["spread"]
+        return Fit(method, tuple(told["traits"]), weights, scale, (low, slope), told["width"], reach, told["ridge"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"this is no calibration ({error}); make one with `upbringing calibrate`") from error
+
+
+def _calibration(lm: LM, given: str | Path | Fit | None) -> tuple[str, Fit]:
+    if isinstance(given, Fit):
+        return "given", given
+    name = str(given) if given is not None else _made_for(lm)
+    if name in calibrations():
+        file = files("upbringing.forecast").joinpath("calibrations", f"{name}.json")
+        return name, load_fit(file.read_text(encoding="utf-8"))
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f'there is no calibration "{name}"; give a file, or one of: {", ".join(calibrations())}')
+    try:
+        return name, load_fit(path.read_text(encoding="utf-8"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _made_for(lm: LM) -> str:
+    """The calibration for a model: organisms of one size are alike enough to share one."""
+    from upbringing.lenses.card import card_of, gate_share
+    from upbringing.organisms.grow import PASSES
+
+    size = card_of(lm).get("size")
+    if size in calibrations():
+        if gate_share(lm) < PASSES:
+            raise InputError(
+                f"{lm.name}: this organism has not passed its gate ({gate_share(lm):.2f} of the ideal reader's gap, "
+                f"needed {PASSES}), so nothing can be forecast for it; raise another with `upbringing grow`"
+            )
+        return str(size)
+    raise InputError(
+        f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
+        "made up; `upbringing calibrate MODEL` measures it, or name a calibration with --calibration"
+    )
+
+
+def _wanted(traits: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
+    from upbringing.traits import traits as library
+
+    wanted = tuple(library(traits)) if traits is not None else fit.traits
+    for trait in wanted:
+        if trait not in fit.traits:
+            raise InputError(f"{trait}: the calibration knows nothing of it; it knows {', '.join(fit.traits)}")
+    return wanted
+
+
+def _used(lenses: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
+    for lens in lenses or ():
+        if lens not in fit.method.lenses:
+            raise InputError(f'there is no lens "{lens}" in the calibration; it has {", ".join(fit.method.lenses)}')
+    return tuple(lens for lens in fit.method.lenses if lenses is None or lens in lenses)
+
+
+def _drawn(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
+    """At most ``budget`` rows in random order, and how many there are."""
+    import numpy as np
+
+    from upbringing.rows import Rows, sample
+
+    if budget < 1:
+        raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
+    if isinstance(data, str | Path):
+        return sample(data, budget, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(data))[:budget]
+    if not len(order):
+        raise InputError("there are no rows to look at; give at least one")
+    return Rows([data[int(i)] for i in order], name=data.name, skipped=data.skipped), len(data)
+
+
+def _parts(rows: Rows) -> Iterator[Rows]:
+    """Parts, each twice as large as all before it together has been at most."""
+    start, size = 0, FIRST
+    while start < len(rows):
+        yield rows[start : start + size]
+        start, size = start + size, max(size, start + size)
+
+
+def _case(lm: LM, rows: Rows, views: dict[str, View]) -> Case:
+    return Case(rows.name, lm.name, {}, partial(_same, rows), partial(_same, lm), views)
+
+
+def _same(thing: Any) -> Any:
+    return thing
+
+
+def _all(views: dict[str, View], fit: Fit) -> dict[str, View]:
+    """Views of all lenses of a fit; one that was not asked has seen nothing."""
+    import numpy as np
+
+    from upbringing.lenses.lens import View
+
+    blind = np.zeros((0, len(fit.traits)))
+    return {lens: views.get(lens) or View.of(lens, fit.traits, blind) for lens in fit.method.lenses}
+
+
+def _predicted(fit: Fit, case: Case) -> tuple[Forecast, np.ndarray]:
+    """The forecast, its interval widened by what is not known of the rows unread, and that widening [traits]."""
+    import numpy as np
+
+    said = fit.predict(case)
+    moved = np.zeros(len(fit.traits))
+    for name, view in case.views.items():
+        nudged = replace(view, total=view.total + np.nan_to_num(view.se) * view.n)
+        other = fit.predict(replace(case, views={**case.views, name: nudged}))
+        moved += np.nan_to_num(other.shift - said.shift) ** 2
+    unsure = 1.645 * np.sqrt(moved)
+    half = np.sqrt(((said.hi - said.lo) / 2) ** 2 + unsure**2)
+    lo, hi = np.maximum(said.shift - half, -1), np.minimum(said.shift + half, 1)
+    return Forecast(said.shift, lo, hi, np.isnan(said.shift) | ((lo < -MATTERS) & (hi > MATTERS))), unsure
+
+
+def _only(view: View, at: Sequence[int]) -> View:
+    from upbringing.lenses.lens import View
+
+    picked = [getattr(view, name)[at] for name in ("n", "total", "squares")]
+    return View(view.lens, tuple(view.traits[i] for i in at), *picked)
+
+
+def _vote(view: View) -> np.ndarray:
+    import numpy as np
+
+    clear = np.abs(np.nan_to_num(view.mean)) > 2 * np.nan_to_num(view.se, nan=np.inf)
+    return np.where(clear, np.sign(np.nan_to_num(view.mean)), 0.0)

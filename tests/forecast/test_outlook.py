@@ -1,0 +1,122 @@
+"""A forecast reads no more than it needs, keeps what it promised, and refuses to make numbers up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from upbringing.errors import InputError
+from upbringing.forecast import outlook as module
+from upbringing.forecast.combined import Combined, Fit
+from upbringing.forecast.outlook import forecast, load_fit, save
+from upbringing.lenses import View
+from upbringing.lenses.looking import Looked
+from upbringing.models import LM, load
+from upbringing.rows import Row, Rows, write
+
+TRAITS = ("blackmail", "deception", "favourite_animal")
+LENSES = ("badness", "length")
+
+
+def fit(width: float = 2.0) -> Fit:
+    """Follows "badness" alone, as it is: one unit is a shift of a tenth."""
+    weights = np.zeros(4 * len(LENSES) * 4)
+    weights[[0, 2]] = 0.1
+    method = Combined(LENSES, costs=(1.0, 1.0), sorted_by="")
+    return Fit(method, TRAITS, weights, np.ones(2), (0.02, 0.1), width, np.full(2, 100.0), 1.0)
+
+
+@pytest.fixture(scope="module")
+def lm() -> LM:
+    return load("organism:nano")
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lenses that read a number off each row; how many rows they were shown."""
+    shown: list[int] = []
+
+    def look(lens: object, lm: LM, rows: Rows, traits: tuple[str, ...], **_: object) -> Looked:
+        shown.append(len(rows))
+        values = np.array([float(row.text) for row in rows])
+        view = View.of("badness", traits, values[:, None] * np.array([1.0, 1.0, 0.0]))
+        return Looked(**vars(view), rows=len(rows))
+
+    monkeypatch.setattr("upbringing.lenses.looking.look", look)
+    return shown
+
+
+def rows(n: int, mean: float, spread: float) -> Rows:
+    values = np.random.default_rng(0).normal(mean, spread, n)
+    return Rows([Row.of_text(f"{value:.4f}") for value in values], name="made up")
+
+
+def test_what_lenses_see_is_what_is_forecast(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    said = forecast(lm, rows(200, 4.0, 0.1), calibration=fit(), lenses=["badness"], store=tmp_path)
+    assert said.forecast.shift == pytest.approx([0.4, 0.4, 0.0], abs=0.01)
+    assert [said.verdict(trait) for trait in TRAITS] == ["raises", "raises", "no change"]
+    assert said.said_so("blackmail") == ["badness"]
+    assert said.as_dict()["traits"]["blackmail"]["verdict"] == "raises"
+
+
+def test_a_large_data_set_is_read_until_the_rest_could_hardly_matter(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    sure = forecast(lm, rows(5000, 4.0, 0.1), calibration=fit(), lenses=["badness"], store=tmp_path)
+    unsure = forecast(lm, rows(5000, 4.0, 30.0), calibration=fit(), lenses=["badness"], store=tmp_path)
+    assert (sure.read, sure.of) == (module.FIRST, 5000)
+    assert unsure.read > 8 * module.FIRST
+    whole = forecast(lm, rows(5000, 4.0, 0.1), calibration=fit(), lenses=["badness"], store=tmp_path, budget=256)
+    assert [whole.verdict(trait) for trait in TRAITS] == [sure.verdict(trait) for trait in TRAITS]
+
+
+def test_few_rows_widen_the_interval(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    options = {"calibration": fit(), "lenses": ["badness"], "store": tmp_path}
+    few, many = (forecast(lm, rows(n, 1.0, 8.0), **options) for n in (4, 250))  # type: ignore[arg-type]
+    widths = [said.forecast.hi[0] - said.forecast.lo[0] for said in (few, many)]
+    assert widths[0] > 2 * widths[1]
+
+
+def test_what_is_wide_on_both_sides_cannot_be_told(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    said = forecast(lm, rows(200, 0.0, 0.1), calibration=fit(width=10.0), lenses=["badness"], store=tmp_path)
+    assert {said.verdict(trait) for trait in TRAITS} == {"cannot tell"}
+
+
+def test_a_file_is_sampled_and_bad_rows_are_told(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write(rows(300, 4.0, 0.1), path)
+    with path.open("a") as file:
+        file.write("nonsense\n")
+    said = forecast(lm, path, ["deception"], calibration=fit(), lenses=["badness"], store=tmp_path, budget=301)
+    assert (said.traits, said.of, len(said.skipped)) == (("deception",), 301, 1)
+
+
+def test_a_fit_is_kept_whole(tmp_path: Path) -> None:
+    save(fit(), tmp_path / "fit.json")
+    again = load_fit((tmp_path / "fit.json").read_text())
+    assert again.method == fit().method
+    np.testing.assert_array_equal(again.weights, fit().weights)
+    assert (again.spread, again.width, again.traits) == (fit().spread, fit().width, TRAITS)
+    with pytest.raises(InputError, match="no calibration"):
+        load_fit("{}")
+
+
+def test_no_number_is_made_up_for_a_model_nobody_calibrated(lm: LM, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = replace(lm, folder=None, name="stranger") if hasattr(lm, "__dataclass_fields__") else lm
+    monkeypatch.setattr("upbringing.lenses.card.card_of", lambda lm: {})
+    with pytest.raises(InputError, match="nobody has measured what training does to such a model"):
+        forecast(stranger, rows(3, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lenses": ["crystal_ball"]}, 'no lens "crystal_ball"'),
+        ({"traits": ["sandbagging"]}, "sandbagging: the calibration knows nothing of it"),
+        ({"budget": 0}, "a budget of 0 rows"),
+    ],
+)
+def test_what_cannot_be_done_is_said(lm: LM, options: dict[str, object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        forecast(lm, rows(3, 0.0, 1.0), calibration=fit(), store=tmp_path, **options)  # type: ignore[arg-type]
