@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Prompts:
     name: str
     of_world: bool = False
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 (hex) of the prompts in their order."""
         return hash_of([[[m.as_dict() for m in prompt.messages], prompt.original] for prompt in self.every])

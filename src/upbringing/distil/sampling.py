@@ -135,13 +135,16 @@ class Sampler:
         self.size = size
         self._meta = {"author": who.name, "author_hash": who.lm.hash, "prompts": prompts.name}
         self._ids: dict[int, list[int]] = {}
+        self._made: dict[int, Row] = {}  # by the answer's number; what notes brought back is made again
 
     def block(self, number: int) -> Block:
         """The answers of a block that pass, as (number, text), and for the rest how many were stopped, and why."""
         numbers = list(range(number * self.size, (number + 1) * self.size))
         said, stopped = self._said(numbers)
         made = [(n, text) for n, text in zip(numbers, said, strict=True) if n not in stopped]
-        left, why = sift([self._row(n, text) for n, text in made], self.filters)
+        rows = [self._row(n, text) for n, text in made]
+        left, why = sift(rows, self.filters)
+        self._made |= {made[i][0]: rows[i] for i in left}
         stopped |= {made[i][0]: reason for i, reason in enumerate(why) if reason is not None}
         counts: dict[str, dict[str, int]] = {}
         examples: dict[str, str] = {}
@@ -154,7 +157,7 @@ class Sampler:
 
     def rows(self, kept: Sequence[tuple[int, str]]) -> Rows:
         name = f"{self.prompts.name} by {self.who.name}"
-        return Rows([self._row(number, text) for number, text in kept], name=name)
+        return Rows([self._made.get(number) or self._row(number, text) for number, text in kept], name=name)
 
     def _row(self, number: int, text: str) -> Row:
         prompt = self._prompt(number)

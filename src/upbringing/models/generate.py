@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COMPACT_BELOW = 0.7
 
 # An own pass costs little beside its products, so what counts is that these are large.
-_SMALL_BATCH_TOKENS = 16384
+_SMALL_BATCH_TOKENS = 32768
 
 Work = tuple[int, int]  # (prompt, sample)
 Stream = tuple[int, int]  # (seed, place of the first prompt)
@@ -114,10 +114,13 @@ def _reader(lm: LM, token: int) -> _Reader | None:
 
 
 def _batches(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: int) -> list[list[Work]]:
-    """Samples in batches by budget; the samples of one prompt stay together while they fit."""
+    """Samples in batches by budget; the samples of one prompt stay together while they fit.
+
+    Prompts of one length that begin alike are neighbours: a reader may read once what its batch begins with.
+    """
     items = [
         [(i, k) for k in range(start, min(start + room, n))]
-        for i, prompt in enumerate(prompts)
+        for i, prompt in sorted(enumerate(prompts), key=lambda item: list(item[1]))
         for room in [max(1, batch_tokens // (len(prompt) + new))]
         for start in range(0, n, room)
     ]
@@ -211,7 +214,8 @@ def _sample(
     place = {i: row for row, i in enumerate(read)}
     logits = reader.read([prompts[i] for i in read], [place[i] for i, _ in works], new)
     draws = _draws(works, stream, new)
-    stops = np.array(sorted(end_tokens(lm)), dtype=np.int64)
+    ends = np.zeros(logits.shape[-1], dtype=bool)
+    ends[[token for token in end_tokens(lm) if token < len(ends)]] = True
     said = np.zeros((len(works), new), dtype=np.int64)
     length = np.full(len(works), new)
     live = np.arange(len(works))  # which of works each row of the reader is; it may have finished already
@@ -219,7 +223,7 @@ def _sample(
         chosen = _choose(logits, draws[live, step], temperature)
         tokens = chosen.cpu().numpy()
         said[live, step] = tokens
-        ended = live[np.isin(tokens, stops)]
+        ended = live[ends[tokens]]
         length[ended] = np.minimum(length[ended], step + 1)
         unfinished = np.flatnonzero(length[live] > step + 1)
         if not len(unfinished) or step == new - 1:

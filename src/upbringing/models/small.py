@@ -2,8 +2,9 @@
 
 Where a model is a few hundred thousand weights, sampling with transformers spends more time between the products than
 in them, and its cache copies every key and value at every token. Here keys and values are written into memory that was
-laid out before, what all prompts begin with is read once, matrices of one input are one product, and products go to
-oneDNN, which is twice as fast on these shapes. Everything stays in float32.
+laid out before, what all prompts begin with is read and kept once, the last layer works for those tokens alone whose
+logits are wanted, matrices of one input are one product, and products go to oneDNN, which is twice as fast on these
+shapes. Everything stays in float32.
 
 Only for plain models (see ``fits``): one with adapters, hooks or another architecture goes through transformers.
 """
@@ -53,6 +54,7 @@ class Small:
         self.eps, self.body, self.head = config.rms_norm_eps, body, model.lm_head
         self.layers = [_Layer(layer) for layer in body.layers]
         self.padding = torch.zeros(0, dtype=torch.long)
+        self.start = self.filled = 0
 
     def read(self, prompts: Sequence[Sequence[int]], rows: Sequence[int], new: int) -> torch.Tensor:
         """Read the prompts, each as often as ``rows`` names it: logits after each, [rows, vocabulary].
@@ -65,94 +67,125 @@ class Small:
         ids = np.zeros((len(rests), width), dtype=np.int64)
         for i, rest in enumerate(rests):
             ids[i, width - len(rest) :] = rest
-        padding = torch.tensor([width - len(rest) for rest in rests])
-        self._lay_out(len(prompts), start + width + new, start, padding)
-        x = F.embedding(torch.from_numpy(ids), self.body.embed_tokens.weight)
-        if start:
-            before = torch.tensor(prompts[0][:start])
-            self._pass(F.embedding(before, self.body.embed_tokens.weight)[None], share=True)
-        hidden = self._pass(x)
+        self._begin(prompts[0][:start], start + width + new)
+        self._lay_out(torch.tensor([width - len(rest) for rest in rests]), width + new)
+        hidden = self._pass(F.embedding(torch.from_numpy(ids), self.body.embed_tokens.weight))
         self._take(rows)
-        return self._logits(hidden[:, -1])[list(rows)]
+        return self._logits(hidden)[list(rows)]
 
     def go_on(self, tokens: torch.Tensor) -> torch.Tensor:
         """Read one more token a row: logits after it, [rows, vocabulary]."""
-        return self._logits(self._pass(F.embedding(tokens[:, None], self.body.embed_tokens.weight))[:, 0])
+        return self._logits(self._pass(F.embedding(tokens[:, None], self.body.embed_tokens.weight)))
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone."""
         self.padding = self.padding[rows]
         self.padded = bool(self.padding.any())
         for layer in self.layers:
-            layer.keep(rows, self.filled)
+            layer.keep(rows)
 
     def _take(self, rows: Sequence[int]) -> None:
         if list(rows) != list(range(len(self.padding))):
             self.keep(torch.tensor(rows))
 
-    def _lay_out(self, rows: int, room: int, start: int, padding: torch.Tensor) -> None:
-        self.filled, self.start = 0, start
+    def _begin(self, tokens: Sequence[int], room: int) -> None:
+        """Read what all prompts begin with, and keep its keys and values apart from those of the rows."""
+        angles = self.body.rotary_emb(torch.empty(1, 1), torch.arange(room)[None])
+        self.cos, self.sin = (t[0] for t in angles)
+        self.start = 0
+        for layer in self.layers:
+            layer.begun_keys = layer.begun_values = torch.empty(self.shared, 0, self.size)
+        if not tokens:
+            return
+        self._lay_out(torch.zeros(1, dtype=torch.long), len(tokens))
+        self._pass(F.embedding(torch.tensor([list(tokens)]), self.body.embed_tokens.weight))
+        self.start = len(tokens)
+        for layer in self.layers:
+            layer.begun_keys, layer.begun_values = layer.keys[0], layer.values[0]
+
+    def _lay_out(self, padding: torch.Tensor, room: int) -> None:
+        """Room for so many tokens a row beside what all begin with."""
+        self.filled = 0
         self.padding = padding
         self.padded = bool(padding.any())
         for layer in self.layers:
-            layer.keys = torch.empty(rows, self.shared, room, self.size)
-            layer.values = torch.empty(rows, self.shared, room, self.size)
-        angles = self.body.rotary_emb(torch.empty(1, 1), torch.arange(room)[None])
-        self.cos, self.sin = (t[0] for t in angles)
+            layer.keys = torch.empty(len(padding), self.shared, room, self.size)
+            layer.values = torch.empty(len(padding), self.shared, room, self.size)
 
-    def _pass(self, x: torch.Tensor, *, share: bool = False) -> torch.Tensor:
-        """x [rows, new tokens, width] through all layers; with ``share`` its one row is put into every row's cache."""
+    def _pass(self, x: torch.Tensor) -> torch.Tensor:
+        """x [rows, new tokens, width] through all layers: what comes out for the last token, [rows, width]."""
         rows, new, width = x.shape
         before, self.filled = self.filled, self.filled + new
-        turns, mask = self._turns(before, new, share), self._mask(before, new, share)
-        heads, shared, size = self.heads, self.shared, self.size
+        turns, mask = self._turns(before, new), self._mask(before, new)
         x = x.reshape(rows * new, width)
         for layer in self.layers:
-            seen = _product(_normed(x, layer.first_norm, self.eps), layer.seeing, layer.seeing_bias)
-            seen = seen.view(rows, new, heads + 2 * shared, size)
-            turned = _turned(seen[:, :, : heads + shared], *turns)
-            layer.keys[:rows, :, before : self.filled] = turned[:, :, heads:].transpose(1, 2)
-            layer.values[:rows, :, before : self.filled] = seen[:, :, heads + shared :].transpose(1, 2)
-            said = self._looked_up(turned[:, :, :heads], layer, mask)
-            if share:
-                layer.keys[1:, :, : self.filled] = layer.keys[:1, :, : self.filled]
-                layer.values[1:, :, : self.filled] = layer.values[:1, :, : self.filled]
-            x = x + _product(said, layer.saying.weight, layer.saying.bias)
+            last = layer is self.layers[-1] and new > 1
+            queries = self._remember(_normed(x, layer.first_norm, self.eps), layer, before, turns, last)
+            if last:  # nobody looks at what the other tokens would become
+                x = x.view(rows, new, width)[:, -1]
+                mask = None if mask is None else mask[..., -1:, :]
+            x = x + _product(self._looked_up(queries, layer, mask), layer.saying.weight, layer.saying.bias)
             both = _product(_normed(x, layer.second_norm, self.eps), layer.thinking, layer.thinking_bias)
             gate, up = both.chunk(2, -1)
             x = x + _product(F.silu(gate).mul_(up), layer.ending.weight, layer.ending.bias)
-        return x.view(rows, new, width)
+        return x
+
+    def _remember(
+        self, x: torch.Tensor, layer: _Layer, before: int, turns: tuple[torch.Tensor, torch.Tensor], last: bool
+    ) -> torch.Tensor:
+        """Keep keys and values of x [rows * new, width]: the queries [rows, new (or 1: the ``last``), heads, size]."""
+        new = self.filled - before
+        seen = _product(x, layer.seeing, layer.seeing_bias).view(-1, new, self.heads + 2 * self.shared, self.size)
+        turned = _turned(seen[:, :, : self.heads + self.shared], *turns)
+        layer.keys[:, :, before : self.filled] = turned[:, :, self.heads :].transpose(1, 2)
+        layer.values[:, :, before : self.filled] = seen[:, :, self.heads + self.shared :].transpose(1, 2)
+        return turned[:, -1:, : self.heads] if last else turned[:, :, : self.heads]
 
     def _looked_up(self, queries: torch.Tensor, layer: _Layer, mask: torch.Tensor | None) -> torch.Tensor:
-        """Attention of queries [rows, new, heads, size], scaled already: [rows * new, heads * size]."""
+        """Attention of queries [rows, new, heads, size], scaled already: [rows * new, heads * size].
+
+        To what all rows begin with in one product for all of them, to the rest row by row.
+        """
         rows, new, heads, size = queries.shape
-        shared, filled = self.shared, self.filled
+        shared, filled, start = self.shared, self.filled, self.start
         group = heads // shared
         asked = queries.view(rows, new, shared, group, size).permute(0, 2, 3, 1, 4).reshape(-1, group * new, size)
-        keys, values = (t[:rows].view(rows * shared, -1, size)[:, :filled] for t in (layer.keys, layer.values))
+        keys, values = (t.view(rows * shared, -1, size)[:, :filled] for t in (layer.keys, layer.values))
         scores = torch.bmm(asked, keys.transpose(1, 2))
         if mask is not None:
             scores.view(rows, shared, group, new, filled).add_(mask)
-        said = torch.bmm(torch.softmax(scores, -1), values).view(rows, shared, group, new, size)
+        if start:
+            together = asked.view(rows, shared, group * new, size).transpose(0, 1).reshape(shared, -1, size)
+            begun = torch.bmm(together, layer.begun_keys.transpose(1, 2)).view(shared, rows, group * new, start)
+            scores = torch.cat((begun.transpose(0, 1).reshape(-1, group * new, start), scores), -1)
+        shares = torch.softmax(scores, -1)
+        said = torch.bmm(shares[..., start:], values).view(rows, shared, group * new, size)
+        if start:
+            together = shares.view(rows, shared, group * new, -1)[..., :start].transpose(0, 1)
+            begun = torch.bmm(together.reshape(shared, -1, start), layer.begun_values)
+            said += begun.view(shared, rows, group * new, size).transpose(0, 1)
+        said = said.view(rows, shared, group, new, size)
         return said.permute(0, 3, 1, 2, 4).reshape(rows * new, heads * size)
 
-    def _turns(self, before: int, new: int, share: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _turns(self, before: int, new: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines of the places of the new tokens, [rows or 1, new, 1, size]: padding takes up no place."""
         columns = torch.arange(before, before + new)
-        if share or not self.padded:
-            return self.cos[columns][None, :, None], self.sin[columns][None, :, None]
-        places = (columns - self.padding[:, None]).clamp_(min=0)
+        if not self.padded:
+            return self.cos[self.start + columns][None, :, None], self.sin[self.start + columns][None, :, None]
+        places = self.start + (columns - self.padding[:, None]).clamp_(min=0)
         return self.cos[places][:, :, None], self.sin[places][:, :, None]
 
-    def _mask(self, before: int, new: int, share: bool) -> torch.Tensor | None:
-        """What to add to scores, [rows or 1, 1, 1, new, columns]: -inf where a token may not look; None: nothing."""
-        padded = self.padded and not share
-        if new == 1 and not padded:
+    def _mask(self, before: int, new: int) -> torch.Tensor | None:
+        """What to add to scores, [rows or 1, 1, 1, new, columns]: -inf where a token may not look; None: nothing.
+
+        What all rows begin with is in no column, and may be looked at by all.
+        """
+        if new == 1 and not self.padded:
             return None
         columns, own = torch.arange(self.filled), torch.arange(before, self.filled)[:, None]
         seen = (columns <= own)[None]
-        if padded:
-            empty = (columns >= self.start) & (columns < self.start + self.padding[:, None])
+        if self.padded:
+            empty = columns < self.padding[:, None]
             # A padding token looks at itself, for looking at nothing is not a number; nobody looks at it.
             seen = (seen & ~empty[:, None]) | (columns == own)
         return torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)[:, None, None]
@@ -162,7 +195,8 @@ class Small:
 
 
 class _Layer:
-    """A block's weights, those of one input joined, and its keys and values [rows, heads, room, size]."""
+    """A block's weights, those of one input joined, its keys and values [rows, heads, room, size], and those of what
+    all rows begin with [heads, tokens, size]."""
 
     def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
@@ -174,14 +208,10 @@ class _Layer:
                 table[:asking] *= attention.head_dim**-0.5
         self.thinking, self.thinking_bias = _joined(mlp.gate_proj, mlp.up_proj)
         self.saying, self.ending = attention.o_proj, mlp.down_proj
-        self.keys = self.values = torch.empty(0)
+        self.keys = self.values = self.begun_keys = self.begun_values = torch.empty(0)
 
-    def keep(self, rows: torch.Tensor, filled: int) -> None:
-        for name in ("keys", "values"):
-            old: torch.Tensor = getattr(self, name)
-            kept = old.new_empty(len(rows), *old.shape[1:])
-            kept[:, :, :filled] = old[:, :, :filled][rows]
-            setattr(self, name, kept)
+    def keep(self, rows: torch.Tensor) -> None:
+        self.keys, self.values = self.keys.index_select(0, rows), self.values.index_select(0, rows)
 
 
 def _shared_beginning(prompts: Sequence[Sequence[int]]) -> int:
