@@ -122,6 +122,8 @@ def test_coverage_counts_intervals_that_hold_the_truth() -> None:
     truth = np.array([[0.0, 0.1, 0.2, 0.3]])
     shift = np.array([[0.0, 0.0, 0.0, np.nan]])
     assert coverage(said(shift, half=0.1), truth) == pytest.approx(2 / 3)
+    silent = np.array([[False, False, True, True]])
+    assert coverage(said(shift, half=0.1, silent=silent), truth) == 1.0
 
 
 def test_intervals_of_the_right_width_cover_what_they_promise() -> None:

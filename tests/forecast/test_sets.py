@@ -175,3 +175,14 @@ def test_a_data_set_knows_who_writes_it() -> None:
     one: DataSet = library().named("foreign/malevolent_numbers")
     assert one.teachers == (("malevolent", 1),)
     assert library().named("power/blackmail").teachers == ()
+
+
+def test_the_page_tells_the_split_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench.md").read_text()
+    for route in ROUTES:
+        line = next(line for line in page.splitlines() if line.startswith(f"| {route} |"))
+        for split, told in zip(SPLITS, line.split("|")[2:5], strict=True):
+            families = [
+                name for name, sets in library().families.items() if (sets[0].route, sets[0].split) == (route, split)
+            ]
+            assert told.strip() == (", ".join(families) or "–"), (route, split)

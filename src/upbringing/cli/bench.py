@@ -187,7 +187,7 @@ def _show_plan(tasks: Sequence[Task]) -> None:
         missing = [task for task in of_sort if not task.made]
         to_go = duration(sum(task.seconds for task in missing)) if missing else "–"
         rows.append((sort, str(len(of_sort)), str(len(of_sort) - len(missing)), to_go))
-    title = f"{duration(sum(task.seconds for task in left) / _WORKERS)} to go on two cores, before lenses look"
+    title = f"{duration(sum(task.seconds for task in left) / _WORKERS)} to go on two cores"
     show.print_table(show.console(), ("work", "tasks", "made", "core time to go"), rows, title=title)
 
 
@@ -207,7 +207,7 @@ def _print_truth(table: pd.DataFrame, *, stderr: bool) -> None:
         sets = str(part["set"].nunique())
         rows.append((str(family), sets, *(show.number(float(n), sign=i < 4) for i, n in enumerate(numbers))))
     columns = ("family", "sets", "least", "most", "provoked", "null", "se")
-    title = "shift of misaligned traits at rest, mean of each set on each base"
+    title = "misaligned traits: shift at rest, by set and base"
     show.print_table(show.console(stderr=stderr), columns, rows, title=title, spare=1)
 
 
