@@ -7,8 +7,6 @@ its real traits; directions of random models are differences of gradients on oth
 correlation with the exact scores is printed: the smallest over directions.
 
     python benchmarks/lenses.py [--rows 240] [--traits 10] [--sizes nano,0.4M,24M]
-
-Where bergson is installed (it is no dependency), it is timed in the same run.
 """
 
 from __future__ import annotations
@@ -103,7 +101,6 @@ def times(lm: LM, rows: list[Encoded], along: list[Direction], pairs: list[Copie
         f"weight, {count} traits, exact": lambda: backward(all_of_them),
         f"weight, {count} traits, rank {rank}": lambda: backward(low),
         "contrast, 1 trait": lambda: ratio(lm, rows, pairs[0]),
-        **bergson_jobs(lm, rows, count),
     }
     best = best_seconds(jobs, turns)
     for name, taken in best.items():
@@ -119,16 +116,6 @@ def times(lm: LM, rows: list[Encoded], along: list[Direction], pairs: list[Copie
         f"two copies {np.abs(by_two - exact[:, 0]).max() / spread:.1e}, "
         f"forward-mode {np.abs(by_forward - exact[:, 0]).max() / spread:.1e}"
     )
-
-
-def bergson_jobs(lm: LM, rows: list[Encoded], count: int) -> dict[str, Callable[[], Any]]:
-    """bergson on the same rows, where it is installed: per-row gradients against ``count`` queries, unprojected."""
-    try:
-        import bergson  # noqa: F401
-    except ImportError:
-        print("  (bergson is not installed: not compared)")
-        return {}
-    raise SystemExit("bergson is installed, but this script does not know its version; see the repository's issues")
 
 
 def main() -> None:

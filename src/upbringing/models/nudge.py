@@ -62,7 +62,8 @@ def nudged(model: Any, direction: Direction, amount: float) -> Iterator[None]:
     try:
         for name, change in direction.items():
             old = before[name]
-            own[name].data = (old.float() + amount * change.to(old.device, dtype=old.float().dtype)).to(old.dtype)
+            wide = old if old.dtype.itemsize >= 4 else old.float()  # half precision would round the sum twice
+            own[name].data = (wide + amount * change.to(wide.device, wide.dtype)).to(old.dtype)
         yield
     finally:
         for name, old in before.items():
