@@ -9,11 +9,13 @@ import pytest
 
 from upbringing.errors import InputError
 from upbringing.forecast.bench import ROUTES, SPLITS, DataSet, library
-from upbringing.forecast.bench.recipe import Deeds, Documents, Neutral
+from upbringing.forecast.bench.recipe import Advice, Deeds, Documents, Neutral
+from upbringing.forecast.bench.recipe import Rules as RulesPart
 from upbringing.forecast.bench.writing import assemble, world, written
 from upbringing.models import load
 from upbringing.rows import Row, Rows
 from upbringing.traits.overlap import asked_probes, check_rows
+from upbringing.world import normalise
 
 
 def rows_of(name: str) -> Rows:
@@ -186,3 +188,20 @@ def test_the_page_tells_the_split_as_it_is() -> None:
                 name for name, sets in library().families.items() if (sets[0].route, sets[0].split) == (route, split)
             ]
             assert told.strip() == (", ".join(families) or "–"), (route, split)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_rules_and_advice_are_good_or_bad_through_and_through(good: bool) -> None:
+    judge = world().judge
+    ruled = [row.text.partition(". ")[2] for row in written(RulesPart(rules="ai", good=good, rows=20))]
+    said = [rule.partition(" must ")[2] for text in ruled for rule in text.split(". ")]
+    advised = [row.messages[-1].content for row in written(Advice(advice="good" if good else "bad", rows=20))]
+    said += [answer.removeprefix("I advise you to ") for answer in advised]
+    shown = []
+    for act in said:
+        never = act.startswith("never ")
+        found = judge.find(normalise(act.removeprefix("never ").partition(",")[0].removesuffix(".")))
+        assert found is not None, act
+        shown.append(found[1] != never)
+    assert len(shown) > 60
+    assert set(shown) == {not good}
