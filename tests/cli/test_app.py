@@ -16,7 +16,21 @@ from upbringing.cli import show
 from upbringing.cli.app import run
 from upbringing.errors import InputError
 
-VERBS = ("measure", "train", "repair", "write", "study", "grow", "traits", "demo")
+VERBS = (
+    "measure",
+    "train",
+    "reinforce",
+    "distil",
+    "repair",
+    "write",
+    "study",
+    "grow",
+    "lineage",
+    "atmosphere",
+    "bench",
+    "traits",
+    "demo",
+)
 HEAVY = ("torch", "transformers", "pandas", "datasets", "numpy", "scipy", "matplotlib", "pyarrow", "yaml", "jinja2")
 
 
