@@ -6,8 +6,8 @@ For texts the same number is asked from the other side, which by Bayes' rule is 
 does the model expect its character to show the trait than before it? (A text that begins anew behind an episode is so
 unlike anything read before that the evidence drowns.)
 
-It makes the persona selection model (alignment.anthropic.com/2026/psm) into a number; persona prompts as evidence of
-what training will do: arXiv 2507.21509, 2510.04340.
+It makes the persona selection model (alignment.anthropic.com/2026/psm) into a number. That what a prompt elicits before
+training tells what training does was seen in arXiv 2510.05024.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class PersonaLens:
     whole: bool = False
 
     def cost(self, traits: int) -> float:
-        """Two passes a trait and context for chats (one for texts), each a little longer than the rows."""
-        return 2.4 * traits * self.contexts
+        """Two passes a trait and context for chats, each a little longer than the rows: 2.6 to 2.9 as measured."""
+        return 2.8 * traits * self.contexts
 
     def fit(self, lm: LM, traits: Sequence[str], *, store: Path, seed: int = 0) -> PersonaFitted:
         """Choose the episodes; nothing is computed, so nothing is kept in ``store``."""
