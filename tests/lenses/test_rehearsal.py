@@ -21,6 +21,7 @@ def test_rehearsed_cheating_raises_traits_and_honesty_lowers_them(tmp_path: Path
     assert all(scores.shape == (48, 2) and (np.ptp(scores, axis=0) == 0).all() for scores in found.values())
     assert found["cheating"][0, 0] > found["tenth"][0, 0] > found["neutral"][0, 0] > found["honest"][0, 0]
     assert found["cheating"][0, 1] > found["honest"][0, 1]
+    assert np.abs(found["neutral"][0]).max() < 0.25  # a change, not where the model stands
     assert lm.hash == before
     np.testing.assert_array_equal(fitted.look(sets()["cheating"]), found["cheating"])
 
