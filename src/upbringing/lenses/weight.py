@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Way = Literal["auto", "backward", "differences", "forward"]
 
 # Multiples of a plain forward pass, measured by benchmarks/lenses.py: a trait, or all traits together.
-_DIFFERENCES, _FORWARD, _BACKWARD, _SKETCHED = 1.9, 4.0, 3.2, 2.5
+_DIFFERENCES, _FORWARD, _BACKWARD, _SKETCHED = 1.9, 3.6, 3.5, 3.1
 _SEEN = 64  # rows by which a sketch is chosen
 
 
