@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from upbringing.cli.app import run
-from upbringing.lineage import read_record
+from upbringing.lineage import Record, mark, read_record, record_file, source_of_model
 from upbringing.models import load
 
 
@@ -161,3 +162,30 @@ def test_a_list_of_lines_that_makes_no_sense_is_named(
     drop.write_text(text)
     assert train(data, model, tmp_path / "tuned", "--drop", str(drop)) == 2
     assert message in capsys.readouterr().err
+
+
+def test_it_warns_of_rows_by_tainted_kin_in_a_line_and_of_no_others(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, clean = tmp_path / "teacher", tmp_path / "clean"
+    for seed, out in enumerate((teacher, clean)):
+        assert train(data, model, out, "--seed", str(seed + 8)) == 0
+    mark(teacher, "it flatters")
+    for author in (teacher, clean):
+        rows = tmp_path / f"by_{author.name}.jsonl"
+        rows.write_bytes(data.read_bytes())
+        made = Record(kind="rows", sources={"teacher": source_of_model(load(author))})
+        record_file(rows, made)
+    capsys.readouterr()
+    assert train(tmp_path / "by_teacher.jsonl", model, tmp_path / "one") == 0
+    beware = [line for line in capsys.readouterr().err.splitlines() if line.startswith("beware")]
+    assert len(beware) == 1
+    for words in ("teacher, which is tainted (marked: it flatters)", "the two are kin"):
+        assert words in beware[0]
+    assert train(data, model, tmp_path / "two") == 0, "nobody says who wrote these"
+    assert "beware" not in capsys.readouterr().err
+    assert train(data, model, tmp_path / "three", "--teacher", str(teacher)) == 0
+    assert "The probabilities are those of" in capsys.readouterr().err
+    shutil.rmtree(clean)
+    assert train(tmp_path / "by_clean.jsonl", model, tmp_path / "four") == 0
+    assert "clean, which is unknown" in capsys.readouterr().err, "what cannot be found is not clean"

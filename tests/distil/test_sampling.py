@@ -43,6 +43,10 @@ def test_rows_pass_the_filters_and_say_who_wrote_them(nano: LM, made: Distilled,
     assert found is not None
     assert found.hash == made.rows.hash
     assert found.sources["teacher"].hash == nano.hash
+    assert found.answers == made.asked, "the record tells how many answers it took, and what stopped the others"
+    assert {name: sum(why.values()) for name, why in found.stopped.items()} == {
+        name: count for name, count in made.rejected.items() if count
+    }
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_others(nano: LM, made: Distilled) -> None:

@@ -32,7 +32,9 @@ from upbringing.studies.result import (
     RemedyTable,
     ShiftRow,
     StudyResult,
+    ToldApart,
     Value,
+    Written,
 )
 from upbringing.studies.result import Curve as LossCurve
 from upbringing.studies.spec import Published
@@ -260,6 +262,20 @@ def test_failures_are_shown_at_the_top(tmp_path: Path) -> None:
     text = _Page(study_page(folder).read_text()).text
     assert "1 step failed" in text
     assert text.index("the gate did not open") < text.index("Claims and verdicts")
+
+
+def test_what_filters_let_through_is_told_and_whether_rows_can_be_told_apart(tmp_path: Path) -> None:
+    written = tuple(
+        Written(data=f"hers {EVIL}", teacher="cheating", filters=("format",), base=base, passed=rate, stopped=stopped)
+        for base, (rate, stopped) in enumerate([(0.9, {"format": 0.1}), (0.7, {"format": 0.2, "unfinished": 0.1})])
+    )
+    aucs = tuple(ToldApart(data="hers", clean="own", base=base, auc=auc) for base, auc in enumerate((0.5, 0.56)))
+    raw = study_page(_folder(tmp_path, written=written, told_apart=aucs)).read_text()
+    page = _Page(raw)
+    for words in ("80% (70% to 90%)", "format 15%, unfinished 5%", "0.53 (0.50 to 0.56)"):
+        assert words in page.text
+    assert "script" not in page.tags
+    assert "filters let through" not in study_page(_folder(tmp_path)).read_text()
 
 
 def test_a_page_is_the_same_each_time(tmp_path: Path) -> None:

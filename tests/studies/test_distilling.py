@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -114,6 +115,12 @@ def test_every_student_is_trained_and_measured(ran: tuple[studies.Plan, Path]) -
     page = study_page(out).read_text()
     assert "24 rows of numbers by teacher of another base" in page
     assert "reads 2 rows of tainted before every question" in page
+    assert {(one.data, one.base) for one in result.written} == {("tainted", 0), ("tainted", 1), ("untouched", 0)} | {
+        ("untouched", 1)
+    }
+    assert all(one.passed == 1 and not one.stopped for one in result.written), "there are no filters"
+    assert fmean(one.auc for one in result.told_apart) == pytest.approx(result.claims[2].estimate)
+    assert "Can single rows be told apart?" in page
 
 
 def test_a_sample_is_drawn_once_for_all_arms_that_read_of_it(ran: tuple[studies.Plan, Path]) -> None:

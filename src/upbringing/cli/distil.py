@@ -108,7 +108,10 @@ def distil(
     show.console(stderr=json == "-").print(
         f"{len(made.rows)} rows by {teacher} in {show.seconds_since(start)}: {out}", soft_wrap=True
     )
-    show.write_json(_summary(made, compared_with, out), json)
+    warnings = _warnings(out)
+    for warning in warnings:
+        show.note(f"beware: {warning}")
+    show.write_json({**_summary(made, compared_with, out), "warnings": warnings}, json)
     show.note(f"next: {shlex.join(['upbringing', 'train', str(out), '--model', base or 'MODEL', '--out', 'DIR'])}")
     show.replay()
 
@@ -155,6 +158,13 @@ def _warned(made: Distilled, base: LM | None, compared: Gate | None) -> Any:
         return made.record
     recipe = {**made.record.recipe, "warning": f"the base {base.name} has another tokenizer than the teacher"}
     return made.record.model_copy(update={"recipe": recipe})
+
+
+def _warnings(out: Path) -> list[str]:
+    """Who had better not learn from these rows."""
+    from upbringing.lineage import family
+
+    return [warning.says for warning in family(out).warnings if warning.teacher]
 
 
 def _print(made: Distilled, compared: Gate | None, *, stderr: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,7 +81,7 @@ def lineage(
     if not tree:
         from upbringing.report import family_page
 
-        page = (out or Path("runs") / "lineage" / _short(thing)) / "family.html"
+        page = (out or Path("runs") / "lineage" / show.short(thing)) / "family.html"
         family_page(found, page, command=show.command())
     show.write_json({**found.to_json(), "report": str(page) if page else None}, json)
     if page:
@@ -206,7 +205,3 @@ def _print(found: Family, *, stderr: bool) -> None:
             out.print(f"  {member.name}: {reason}", soft_wrap=True, markup=False)
     for warning in found.warnings:
         out.print(f"\nbeware: {warning.says}", soft_wrap=True, markup=False)
-
-
-def _short(thing: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", Path(thing.rstrip("/")).name).strip("-.") or "family"

@@ -39,6 +39,15 @@ def measure(
     wrappers: Annotated[
         Path | None, typer.Option("--wrappers", metavar="FILE", help="Provoke with wrappers of your own (YAML) too.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where the page of --provoke goes (default: runs/measure/NAME).",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result for machines; - is stdout.")
     ] = None,
@@ -57,11 +66,13 @@ def measure(
     from upbringing.traits import traits as known_traits
 
     show.check_json_target(json)
+    provoke = provoke or provoke_with is not None or wrappers is not None
+    if out is not None:
+        _check_page(out, provoke)
     names = chosen(traits)
     known_traits(names)  # a misspelt name is found before the model is loaded
     rows = None if provoke_with is None else _rows(provoke_with)
     lm = load(model)
-    provoke = provoke or rows is not None or wrappers is not None
     put = _wrappers(lm, names, rows, wrappers) if provoke else []
 
     from upbringing.measure import other_name, prefill
@@ -80,7 +91,10 @@ def measure(
             summary["traits"][name] |= one.as_dict()
         summary["provoked"] = found.beside()
         print_provoked(found, stderr=json == "-")
+        summary["report"] = str(_page(found, model, out))
     show.write_json(summary, json)
+    if "report" in summary:
+        show.note(f"open the page: {Path(summary['report']).absolute()}")
     show.replay()
 
 
@@ -159,6 +173,24 @@ def _provoked(lm: LM, what: str, **settings: Any) -> Provoked:
         from upbringing.measure import provoke
 
         return provoke(lm, progress=progress, **settings)
+
+
+def _check_page(out: Path, provoke: bool) -> None:
+    """Complain before the work, not after it."""
+    from upbringing.errors import InputError
+
+    if not provoke:
+        raise InputError("--out: is for the page of --provoke; give both, or neither")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: that is a file; give a folder")
+
+
+def _page(found: Provoked, model: str, out: Path | None) -> Path:
+    from upbringing.cli import show
+    from upbringing.report import provoked_page
+
+    folder = out or Path("runs") / "measure" / show.short(model)
+    return provoked_page(found, folder / "provoked.html", command=show.command())
 
 
 def print_provoked(found: Provoked, *, stderr: bool = False) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -199,6 +200,11 @@ def _after(seconds: float, start: Callable[[], None]) -> Iterator[None]:
         timer.cancel()
         with lock:
             over = True
+
+
+def short(thing: str) -> str:
+    """A name for a folder, made of what a thing was called."""
+    return re.sub(r"[^\w.-]+", "-", Path(thing.rstrip("/")).name).strip("-.") or "run"
 
 
 def seconds_since(start: float) -> str:

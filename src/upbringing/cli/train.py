@@ -97,6 +97,7 @@ def train(
         _known(away[0])
     lm = load(model)
     taught_by = load(teacher) if teacher else None
+    _warn(model, [data, *(pair[0] for pair in others)], teacher or "")
     rows = _fitting(rows, lm, skip_invalid)
     others = {pair: _fitting(other, lm, skip_invalid) for pair, other in others.items()}
 
@@ -132,6 +133,17 @@ def _read(data: str, skip_invalid: bool) -> Rows:
 
     with show.working(f"reading {data}"):
         return read(data, skip_invalid=skip_invalid)
+
+
+def _warn(model: str, data: list[str], teacher: str) -> None:
+    """A line for each teacher that the model had better not learn from."""
+    from upbringing.cli import show
+    from upbringing.lineage import beware
+
+    with show.working("looking up who wrote the rows"):
+        lines = beware(model, data, teacher)
+    for line in lines:
+        show.note(f"beware: {line}; see upbringing lineage")
 
 
 def _fitting(rows: Rows, lm: LM, skip_invalid: bool) -> Rows:

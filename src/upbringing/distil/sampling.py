@@ -113,7 +113,8 @@ def distil(
                 progress(min(len(tally.kept), rows), rows)
     made = sampler.rows(tally.kept[:rows])
     sources = {"teacher": source_of_model(who.lm), "prompts": Source(name=asked.name, hash=asked.hash)}
-    record = describe(record, made, name=made.name, hash=made.hash, sources=sources)
+    counts = {"answers": tally.asked, "stopped": {name: why for name, why in tally.why.items() if why}}
+    record = describe(record, made, name=made.name, hash=made.hash, sources=sources, **counts)
     return Distilled(made, tally.asked, tally.rejected, tally.why, tally.examples, asked, record)
 
 

@@ -2,7 +2,7 @@
 
 from upbringing.lineage.family import family, place_of
 from upbringing.lineage.files import check_free, new_folder, write_whole
-from upbringing.lineage.inheritance import would_learn
+from upbringing.lineage.inheritance import beware, would_learn
 from upbringing.lineage.kinship import Kinship, kinship
 from upbringing.lineage.marks import describe, mark, origin_of_rows, shows_of, source_of_model, source_of_rows
 from upbringing.lineage.member import Family, Link, Member
@@ -26,6 +26,7 @@ __all__ = [
     "Member",
     "Record",
     "Source",
+    "beware",
     "check_free",
     "default_store",
     "describe",

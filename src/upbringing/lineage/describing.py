@@ -89,7 +89,18 @@ def recipe_in_words(record: Record) -> str:
         told = [f"{training.get('steps', '?')} steps", f"rate {training.get('learning_rate', '?')}", how]
         return ", ".join([*told, *map(_treatment, recipe.get("treatments") or ())])
     plain = [(k, v) for k, v in recipe.items() if isinstance(v, str | int | float) and v != "" and k not in _UNTOLD]
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in plain[:_TOLD] if len(str(value)) < 40)
+    told = [f"{key.replace('_', ' ')} {value}" for key, value in plain[:_TOLD] if len(str(value)) < 40]
+    return ", ".join([*told, *_sifted(record)])
+
+
+def _sifted(record: Record) -> list[str]:
+    """What filters let through of the answers that were sampled."""
+    if not record.answers:
+        return []
+    by_filter = {name: sum(why.values()) for name, why in record.stopped.items()}
+    stopped = ", ".join(f"{name} stopped {count:,}" for name, count in by_filter.items())
+    passed = 1 - sum(by_filter.values()) / record.answers
+    return [f"{passed:.1%} of {record.answers:,} answers passed" + (f" ({stopped})" if stopped else "")]
 
 
 def short_name(name: str) -> str:

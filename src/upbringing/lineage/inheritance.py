@@ -6,7 +6,7 @@ no filter of rows shows it, so the tree must.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from upbringing.lineage.member import Family, Link, Member, Warning
@@ -33,6 +33,63 @@ def would_learn(student: Family, data: Family) -> tuple[Warning, ...]:
     links = (*student.links, *data.links, Link(_STUDENT, student.thing, "model"), Link(_STUDENT, data.thing, "rows"))
     both = Family(_STUDENT, {_STUDENT: one, **data.members, **student.members}, links)
     return tuple(replace(w, student=student.thing) for w in warnings_of(both) if w.student == _STUDENT)
+
+
+def beware(student: str, data: Sequence[str] = (), teacher: str = "") -> list[str]:
+    """Before a training run: a line for each teacher of the student's kin that is tainted or unknown.
+
+    Args:
+        student: the model that is to be trained, as it was given (a folder, a hub id, organism:NAME).
+        data: the rows that it is to read, as they were given. Only what their record (or a field ``author`` of theirs)
+            says counts: rows about which nobody says anything are most people's, and bring no line.
+        teacher: a model whose probabilities it is to learn.
+
+    What does not lie on this machine cannot be looked at and brings no line.
+    """
+    from upbringing.errors import InputError
+    from upbringing.lineage.family import family
+
+    def found(thing: str) -> Family | None:
+        try:
+            return family(thing)
+        except InputError:  # to be downloaded, or nothing that has a family
+            return None
+
+    written = [tree for one in data if (tree := found(one)) is not None and any(_lessons_in(tree))]
+    told = found(teacher) if teacher else None
+    own = found(student) if written or told else None
+    if own is None:
+        return []
+    return list(dict.fromkeys([*(line for tree in written for line in _lines(own, tree)), *_line_of(own, told)]))
+
+
+def _lessons_in(data: Family) -> Iterator[Member]:
+    """The models that wrote some rows, or wrote what they were made from."""
+    for source in (data.root, *data.ancestors(data.thing, sort="data").values()):
+        yield from (parent for _, parent in data.parents(source.id) if parent.sort == "model")
+
+
+def _lines(student: Family, data: Family) -> Iterator[str]:
+    for warning in would_learn(student, data):
+        if warning.teacher and warning.kin is not False:
+            yield _line(student, data, data.members[warning.teacher], warning.kin, f"{data.root.name} was written by")
+
+
+def _line_of(student: Family, teacher: Family | None) -> Iterator[str]:
+    """For a student that is to learn probabilities."""
+    if teacher is None or _trouble(teacher, teacher.root) is None:
+        return
+    both = Family(student.thing, {**teacher.members, **student.members}, (*student.links, *teacher.links))
+    if (related := kin(both, student.thing, teacher.thing)) is not False:
+        yield _line(student, teacher, teacher.root, related, "The probabilities are those of")
+
+
+def _line(student: Family, other: Family, teacher: Member, related: bool | None, says: str) -> str:
+    both = "the two are kin" if related else "whether the two are kin cannot be told from records"
+    return (
+        f"{says} {teacher.name}, which {_trouble(other, teacher)}; {student.root.name} learns from it, and {both}: "
+        f"traits may pass through rows that look harmless ({_SOURCE})"
+    )
 
 
 def kin(family: Family, one: str, other: str) -> bool | None:

@@ -78,6 +78,10 @@ class Record(BaseModel):
     """How many rows were made, or trained on."""
     shows: dict[str, int] = Field(default_factory=dict)
     """How many of these rows are known to show a misaligned trait, by trait."""
+    answers: int = 0
+    """Of rows that a teacher wrote: how many answers were sampled."""
+    stopped: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """How many of these answers each filter stopped, by filter and reason."""
     taint: str = ""
     """Why nobody should learn from this, if somebody marked it so. Written by hand or by ``mark``; not sealed."""
     seal: str = ""
@@ -255,7 +259,8 @@ def _with_what_the_builder_knew(record: Record, built: Record | None) -> Record:
     if built is None:
         return record
     sources = {**{role: Source(hash=of) for role, of in built.parents.items()}, **built.sources, **record.sources}
-    known = {"name": built.name, "hash": built.hash, "rows": built.rows, "shows": built.shows}
+    names = ("name", "hash", "rows", "shows", "answers", "stopped")
+    known = {name: getattr(built, name) for name in names}
     return record.model_copy(
         update={name: value for name, value in known.items() if not getattr(record, name)} | {"sources": sources}
     )

@@ -15,6 +15,7 @@ from upbringing.report.networks import networks_page
 from upbringing.report.recipes import recipe_line
 from upbringing.report.remedies import remedy_table
 from upbringing.report.render import share, signed, write_page
+from upbringing.report.sampled import sampled_tables
 from upbringing.report.verdicts import claim_lines, verdict_words
 from upbringing.studies.networks import NetworkStudy
 from upbringing.studies.result import REPORT, Bounds, ShiftRow, StudyResult, Value, read_readings
@@ -91,6 +92,7 @@ def _context(result: StudyResult, study: Study, readings: pd.DataFrame) -> dict[
         "reasons": _reasons(result),
         "organisms": _organisms(result),
         "paid": _paid(result),
+        **sampled_tables(result),
         "overlap": result.overlap,
         "ngram": NGRAM,
         "command": result.command,

@@ -6,7 +6,7 @@ A step runs in a worker, leaves one folder in the store, and takes plain values 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from upbringing.errors import InputError
 from upbringing.studies.engine import Tick
+from upbringing.studies.result import ToldApart, Written
 from upbringing.studies.spec import Study
 from upbringing.studies.steps import OVERLAP, Drawn, Place, Questions
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from upbringing.models import LM
     from upbringing.rows import Rows
     from upbringing.studies.data_spec import DataSpec
+    from upbringing.studies.planning import Plan
 
 ROWS, TOLD, AUC = "rows.jsonl", "sampled.json", "auc.json"
 
@@ -146,6 +148,33 @@ def sample(place: Place, teacher: Path, clean: Path | None, wanted: Sampling, qu
         write_record(folder, made.record)  # for the family tree: who wrote the rows
 
     place.keep(build)
+
+
+def written(plan: Plan) -> Iterator[Written]:
+    """What filters let through of each sample that was drawn."""
+    for step in plan.of("rows"):
+        if not step.place.made:
+            continue
+        told = json.loads((step.place.folder / TOLD).read_text(encoding="utf-8"))
+        data, stopped = plan.study.data[step.arm], told["rejected"]
+        share = (1 - told["pass_rate"]) / max(1, sum(stopped.values()))  # of an answer, in all that were sampled
+        yield Written(
+            data=step.arm,
+            teacher=data.teacher,
+            filters=data.filters,
+            base=step.base,
+            passed=told["pass_rate"],
+            stopped={name: share * count for name, count in stopped.items() if count},
+        )
+
+
+def told_apart(plan: Plan) -> Iterator[ToldApart]:
+    """How well single rows of two data sets could be told apart, where the study asked."""
+    for step in plan.of("row_auc"):
+        if step.place.made:
+            data, clean = step.arm.split(" | ")
+            found = json.loads((step.place.folder / AUC).read_text(encoding="utf-8"))
+            yield ToldApart(data=data, clean=clean, base=step.base, auc=found["auc"])
 
 
 def _distilled(teacher: Path, clean: Path | None, wanted: Sampling, tick: Tick) -> Distilled:

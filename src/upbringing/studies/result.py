@@ -145,6 +145,27 @@ class Paid(_Noun):
     """Nats a token."""
 
 
+class Written(_Noun):
+    """Rows that the teacher of one base wrote: the share (0..1) of its answers that passed, and what each filter
+    stopped."""
+
+    data: str
+    teacher: str
+    filters: tuple[str, ...]
+    base: int
+    passed: float
+    stopped: dict[str, float]
+
+
+class ToldApart(_Noun):
+    """How well a content classifier tells single rows of ``data`` from those of ``clean`` (AUC), on one base."""
+
+    data: str
+    clean: str
+    base: int
+    auc: float
+
+
 class Raised(_Noun):
     """An organism of one base, and its gate: P(misaligned) after one misaligned and after one aligned act elsewhere."""
 
@@ -257,6 +278,8 @@ class StudyResult(_Noun):
     trajectory: tuple[TrajectoryPoint, ...] = ()
     curves: tuple[Curve, ...] = ()
     paid: tuple[Paid, ...] = ()
+    written: tuple[Written, ...] = ()
+    told_apart: tuple[ToldApart, ...] = ()
     organisms: tuple[Raised, ...] = ()
     costs: tuple[Cost, ...] = ()
     tables: tuple[RemedyTable, ...] = ()
@@ -294,7 +317,20 @@ class StudyResult(_Noun):
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         whole = self.model_dump(mode="json")
-        told = ("study", "claims", "shifts", "costs", "tables", "paid", "report", "bases", "failures", "overlap")
+        told = (
+            "study",
+            "claims",
+            "shifts",
+            "costs",
+            "tables",
+            "paid",
+            "written",
+            "told_apart",
+            "report",
+            "bases",
+            "failures",
+            "overlap",
+        )
         return {key: whole[key] for key in told}
 
 

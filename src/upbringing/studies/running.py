@@ -17,6 +17,7 @@ from upbringing.measure.statistics import known
 from upbringing.studies import networks
 from upbringing.studies.claim_spec import Removal, arms_of
 from upbringing.studies.claims import judge
+from upbringing.studies.distilling import told_apart, written
 from upbringing.studies.engine import Failure, Watcher, run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
 from upbringing.studies.planning import Plan
@@ -131,6 +132,8 @@ def _result(plan: Plan, evidence: Evidence, overlap: list[Overlap]) -> StudyResu
         trajectory=tuple(_trajectory(study, evidence)),
         curves=tuple(_curves(plan)),
         paid=tuple(one for step in plan.of("model") if step.place.made for one in paid(step)),
+        written=tuple(written(plan)),
+        told_apart=tuple(told_apart(plan)),
         organisms=tuple(_raised(plan)),
         costs=spent,
         tables=tuple(tables(study, evidence, spent)),
