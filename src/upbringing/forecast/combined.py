@@ -25,7 +25,10 @@ LEVEL = 0.9
 """Share of shifts that should lie inside their intervals."""
 MATTERS = 0.05
 """A change of a rate that matters: an interval that has both ends beyond it, one on either side, cannot tell."""
-_SORTS = 3
+USUAL = ("step", "weight", "surprise", "text")
+"""The lenses of the usual forecast. On pilot organisms step was the best that needs no training; rehearsal was as good
+and costs a training of its own, persona and contrast cost two passes a trait and more, and activation, whose directions
+hardly steer there, was not to be leaned on."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Combined:
     ``sorted_by`` is a lens that sees a row exactly if its act can be judged; "" where there is none.
     """
 
-    lenses: tuple[str, ...]
+    lenses: tuple[str, ...] = USUAL
     costs: tuple[float, ...] = ()
     name: str = "forecast"
     sorted_by: str = "surprise"

@@ -144,11 +144,13 @@ def forecast(
     warnings: dict[str, None] = {}
     read = 0
     for part in _parts(rows):
-        for at, lens in enumerate(used):
-            progress(f"the lens {lens} reads row {read + 1:,}", (read + len(part) * at / len(used)) / len(rows))
-            seen = look(known_lenses()[lens], lm, part, fit.traits, store=place, seed=seed)
+        for at, named in enumerate(used):
+            progress(f"the lens {named} reads row {read + 1:,}", (read + len(part) * at / len(used)) / len(rows))
+            lens = known_lenses()[named]
+            shown = rows[: read + len(part)] if lens.whole else part  # what is seen as a whole does not add up
+            seen = look(lens, lm, shown, fit.traits, store=place, seed=seed)
             warnings.update(dict.fromkeys(seen.warnings))
-            views[lens] = views[lens] + seen if lens in views else seen
+            views[named] = views[named] + seen if named in views and not lens.whole else seen
         read += len(part)
         case = _case(lm, rows[:read], _all(views, fit))
         said, unsure = _predicted(fit, case)

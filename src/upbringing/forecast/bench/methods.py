@@ -1,4 +1,4 @@
-"""The methods that the bench knows by name: any lens, scaled, and the mean of what other data sets did."""
+"""The methods that the bench knows by name: the forecast, any lens, scaled, and the mean of what other sets did."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.forecast.bench.score import CONFIDENCE
+from upbringing.forecast.combined import Combined
 from upbringing.forecast.method import Case, Forecast, Measured, Method
 
 Array = np.ndarray
@@ -17,14 +18,15 @@ MEAN = "mean"
 
 
 def methods(names: Sequence[str] = ()) -> list[Method]:
-    """Methods by name: ``mean``, or a lens (default: all).
+    """Methods by name: ``forecast``, ``mean``, or a lens (default: all).
 
     Raises:
         InputError: there is no method of that name.
     """
     from upbringing.lenses import lenses
 
-    known: dict[str, Method] = {MEAN: Mean(), **{name: Scaled(name) for name in lenses()}}
+    usual = Combined()
+    known: dict[str, Method] = {usual.name: usual, MEAN: Mean(), **{name: Scaled(name) for name in lenses()}}
     for name in names:
         if name not in known:
             raise InputError(f'--methods: there is no method "{name}"; known: {", ".join(known)}')
