@@ -37,6 +37,12 @@ class Notes:
             out.flush()
             os.fsync(out.fileno())
 
+    def remove(self) -> None:
+        """Forget them: nobody will go on from here."""
+        self.blocks = []
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
     def _read(self, file: Path) -> None:
         whole, _, torn = file.read_text(encoding="utf-8").rpartition("\n")
         if torn:  # the run was killed within a line, and the next block would go on in it

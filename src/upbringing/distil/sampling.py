@@ -28,6 +28,10 @@ _TRIED = 256  # answers before anything is said about the teacher
 _UNFINISHED, _EMPTY = "unfinished", "empty"
 
 
+class Hopeless(InputError):
+    """Hardly any answer passes the filters."""
+
+
 @dataclass(frozen=True)
 class Distilled:
     """What came of it: the rows, how many answers it took, and what the others were not kept for.
@@ -102,15 +106,19 @@ def distil(
     notes = Notes(keep, {"key": record.key})
     tally = _Tally(who.name, rows, least_passing, [f.name for f in sieve])
     sampler = Sampler(who, asked, sieve, temperature, new, seed, size)
-    for block in notes.blocks:
-        tally.add(block)
-    with who.speaking():
-        while tally.wanting:
-            block = sampler.block(len(notes.blocks))
-            notes.add(block)
+    try:
+        for block in notes.blocks:
             tally.add(block)
-            if progress:
-                progress(min(len(tally.kept), rows), rows)
+        with who.speaking():
+            while tally.wanting:
+                block = sampler.block(len(notes.blocks))
+                notes.add(block)
+                tally.add(block)
+                if progress:
+                    progress(min(len(tally.kept), rows), rows)
+    except Hopeless:
+        notes.remove()  # in the way of another attempt, with milder filters
+        raise
     made = sampler.rows(tally.kept[:rows])
     sources = {"teacher": source_of_model(who.lm), "prompts": Source(name=asked.name, hash=asked.hash)}
     counts = {"answers": tally.asked, "stopped": {name: why for name, why in tally.why.items() if why}}
@@ -217,7 +225,7 @@ class _Tally:
             self.why[name] = dict(Counter(self.why.get(name, {})) + Counter(counts))
         self.examples = {**block["examples"], **self.examples}
         if self.wanting and self.asked >= _TRIED and len(self.kept) < self.least_passing * self.asked:
-            raise InputError(self._hopeless())
+            raise Hopeless(self._hopeless())
 
     def _hopeless(self) -> str:
         reasons = Counter({f"{name}: {why}": n for name, counts in self.why.items() for why, n in counts.items()})

@@ -36,7 +36,8 @@ def would_learn(student: Family, data: Family) -> tuple[Warning, ...]:
 
 
 def beware(student: str, data: Sequence[str] = (), teacher: str = "") -> list[str]:
-    """Before a training run: a line for each teacher of the student's kin that is tainted or unknown.
+    """Before a training run: a line for each teacher of the student's kin that is tainted or unknown, and for rows
+    that do not fit their record.
 
     Args:
         student: the model that is to be trained, as it was given (a folder, a hub id, organism:NAME).
@@ -60,7 +61,9 @@ def beware(student: str, data: Sequence[str] = (), teacher: str = "") -> list[st
     own = found(student) if written or told else None
     if own is None:
         return []
-    return list(dict.fromkeys([*(line for tree in written for line in _lines(own, tree)), *_line_of(own, told)]))
+    edited = [f"{tree.root.name}: {edit}" for tree in written for edit in tree.root.edits]
+    lines = [*edited, *(line for tree in written for line in _lines(own, tree)), *_line_of(own, told)]
+    return list(dict.fromkeys(lines))
 
 
 def _lessons_in(data: Family) -> Iterator[Member]:

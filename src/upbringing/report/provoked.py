@@ -33,7 +33,7 @@ def provoked_page(found: Provoked, out: str | Path, *, command: str = "") -> Pat
         "headline": _headline(found),
         "facts": [
             ("Traits", str(len(names))),
-            ("Wrappers tried", str(len(wrappers))),
+            ("Wrappers tried", str(sum(not one["rest"] for one in wrappers))),
             ("Left out", str(len(found.left_out))),
             ("Questions, as multiples of a plain measure", f"{found.times:.1f}"),
         ],
@@ -94,7 +94,7 @@ def _shown(shown: Shown) -> dict[str, Any]:
         "suggests": shown.suggests,
         "provoked": _interval(shown.provoked),
         "rise": signed(shown.rise.value) if not math.isnan(shown.rise.value) else "–",
-        "clear": shown.clear,
+        "sure": shown.clear,
         "sampled": "–" if shown.sampled is None else _rate(shown.sampled.value),
     }
 
