@@ -22,6 +22,7 @@ from upbringing.lenses.lens import Fitted, Lens, View
 from upbringing.lenses.resembling import differs, resembles
 from upbringing.lineage import hash_of
 from upbringing.rows import Row, Rows
+from upbringing.rows.sample import drawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,14 +241,7 @@ def _sample(rows: Iterable[Row], most: int, seed: int) -> tuple[list[Row], int]:
     """A random sample of a stream in its order, every row as likely as any other, and how many rows there were."""
     import numpy as np
 
-    rng = np.random.default_rng([seed, most])
-    kept: list[tuple[int, Row]] = []
-    count = 0
-    for count, row in enumerate(rows, 1):
-        if len(kept) < most:
-            kept.append((count, row))
-        elif (place := int(rng.integers(count))) < most:
-            kept[place] = (count, row)
+    kept, count = drawn(enumerate(rows), most, np.random.default_rng([seed, most]))
     return [row for _, row in sorted(kept, key=lambda found: found[0])], count
 
 

@@ -32,10 +32,10 @@ def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str 
     path = Path(source).expanduser()
     skipped: list[tuple[str, str]] = []
     if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size:
-        lines, total = _drawn(_lines(path), n, rng)
+        lines, total = drawn(_lines(path), n, rng)
         rows = list(_read(path, lines, skipped))
     else:
-        rows, total = _drawn(stream(source, left_out=lambda *bad: skipped.append(bad), split=split), n, rng)
+        rows, total = drawn(stream(source, left_out=lambda *bad: skipped.append(bad), split=split), n, rng)
         total += len(skipped)
     if not rows:
         why = f"none of its rows can be used; the first: {skipped[0][1]}" if skipped else "there are no rows in it"
@@ -62,7 +62,7 @@ def _read(path: Path, lines: Iterable[tuple[int, bytes]], skipped: list[tuple[st
             skipped.append((where, str(error).removeprefix(f"{where}: ")))
 
 
-def _drawn(items: Iterable[Item], n: int, rng: Generator) -> tuple[list[Item], int]:
+def drawn(items: Iterable[Item], n: int, rng: Generator) -> tuple[list[Item], int]:
     """``n`` items drawn evenly in one pass (algorithm L of Li 1994: as many random numbers as items are kept), and how
     many items there were."""
     kept: list[Item] = []
