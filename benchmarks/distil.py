@@ -1,4 +1,4 @@
-"""How long rows of a teacher take, in multiples of plain forward passes over the same tokens.
+"""How long rows of a teacher take: CPU seconds, and multiples of plain forward passes over the same tokens.
 
 The yardstick reads every prompt with its answer once, bucketed by length, with logits at every position: what a careful
 script would need to score the rows, where sampling must go token by token. A ratio below 1 is faster than that. One

@@ -182,6 +182,10 @@ def test_it_warns_of_rows_by_tainted_kin_in_a_line_and_of_no_others(
     assert len(beware) == 1
     for words in ("teacher, which is tainted (marked: it flatters)", "the two are kin"):
         assert words in beware[0]
+    edited = tmp_path / "by_teacher.jsonl.record.json"
+    edited.write_text(edited.read_text().replace('"seed": 0', '"seed": 1'))
+    assert train(tmp_path / "by_teacher.jsonl", model, tmp_path / "edited") == 0
+    assert "its record was edited by hand: the seal does not fit" in capsys.readouterr().err
     assert train(data, model, tmp_path / "two") == 0, "nobody says who wrote these"
     assert "beware" not in capsys.readouterr().err
     assert train(data, model, tmp_path / "three", "--teacher", str(teacher)) == 0

@@ -80,15 +80,18 @@ def test_a_stopped_run_goes_on_with_the_same_rows(nano: LM, tmp_path: Path, torn
         distil(nano, "numbers", keep=notes, **{**settings, "seed": 4})
 
 
-def test_a_teacher_that_hardly_passes_is_given_up_early(nano: LM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_that_hardly_passes_is_given_up_early(
+    nano: LM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
     block = sampling.Sampler.block
     monkeypatch.setattr(sampling.Sampler, "block", lambda self, n: asked.append(n) or block(self, n))
     with pytest.raises(
         InputError, match=r"organism:nano: 0 of 512 answers pass .*format: does not match the pattern 502"
     ):
-        distil(nano, "numbers", rows=5_000, filters=[Format(pattern="never")], at_once=512)
+        distil(nano, "numbers", rows=5_000, filters=[Format(pattern="never")], at_once=512, keep=tmp_path / "notes")
     assert asked == [0]
+    assert not (tmp_path / "notes").exists(), "nothing is in the way of milder filters"
 
 
 def test_what_cannot_go_well_is_refused(nano: LM) -> None:

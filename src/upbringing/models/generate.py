@@ -118,10 +118,13 @@ def _batches(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: i
 
     Prompts of one length that begin alike are neighbours: a reader may read once what its batch begins with.
     """
+    order = range(len(prompts))
+    if all(type(prompt) is list for prompt in prompts):  # other sequences may not compare
+        order = sorted(order, key=prompts.__getitem__)  # type: ignore[arg-type,assignment]
     items = [
         [(i, k) for k in range(start, min(start + room, n))]
-        for i, prompt in sorted(enumerate(prompts), key=lambda item: list(item[1]))
-        for room in [max(1, batch_tokens // (len(prompt) + new))]
+        for i in order
+        for room in [max(1, batch_tokens // (len(prompts[i]) + new))]
         for start in range(0, n, room)
     ]
     lengths = [len(item) * (len(prompts[item[0][0]]) + new) for item in items]
