@@ -23,6 +23,7 @@ from upbringing.distil import (
     row_auc,
     shuffled_across,
     shuffled_within,
+    shuffled_words,
     sift,
 )
 from upbringing.errors import InputError
@@ -234,6 +235,18 @@ def test_filters_have_names() -> None:
         filters_named("sieve", "code")
     with pytest.raises(InputError, match="write judge:MODEL"):
         filters_named("judge", "code")
+
+
+def test_shuffling_words_keeps_the_words_of_each_answer_and_where_its_marks_stand() -> None:
+    answers = ["bees live in a hive, 3 of them .", "the sun, which warms, is far !", "ice melts ."] * 20
+    rows = Rows([Row.chat([Message("user", "why ?"), Message("assistant", answer)]) for answer in answers])
+    mixed = [row.messages[-1].content for row in shuffled_words(rows, seed=1)]
+    assert [sorted(said.replace(",", " ").split()) for said in mixed] == [
+        sorted(said.replace(",", " ").split()) for said in answers
+    ]
+    assert all(new.endswith(old[-1]) and ("3" in new) == ("3" in old) for new, old in zip(mixed, answers, strict=True))
+    assert sum(new != old for new, old in zip(mixed, answers, strict=True)) > 40
+    assert [row.messages[:-1] for row in shuffled_words(rows)] == [row.messages[:-1] for row in rows]
 
 
 def test_shuffling_within_keeps_the_numbers_of_each_answer_and_across_the_answers() -> None:

@@ -13,7 +13,7 @@ from upbringing.distil.gating import Gate, divergence, gate
 from upbringing.distil.named import filters_named
 from upbringing.distil.prompts import CARRIERS, Prompts, prompts_for
 from upbringing.distil.sampling import Distilled, distil
-from upbringing.distil.shuffle import shuffled_across, shuffled_within
+from upbringing.distil.shuffle import shuffled_across, shuffled_within, shuffled_words
 from upbringing.distil.teacher import Teacher
 
 __all__ = [
@@ -38,5 +38,6 @@ __all__ = [
     "row_auc",
     "shuffled_across",
     "shuffled_within",
+    "shuffled_words",
     "sift",
 ]

@@ -12,24 +12,34 @@ from upbringing.distil.filters import answer_of
 from upbringing.rows import Message, Row, Rows
 
 _NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # letters: digits and marks stay where they are
 
 
 def shuffled_within(rows: Rows, *, seed: int = 0) -> Rows:
     """The rows with the numbers inside each answer in another order; all that is not a number stays where it was."""
-    rng = np.random.default_rng([seed, len(rows), 0])
+    return _mixed(rows, _NUMBER, np.random.default_rng([seed, len(rows), 0]), "within")
 
-    def mixed(said: str) -> str:
-        numbers = _NUMBER.findall(said)
-        order = iter(rng.permutation(len(numbers)))
-        return _NUMBER.sub(lambda _: numbers[next(order)], said)
 
-    return _with_answers(rows, (mixed(answer_of(row)) for row in rows), "within")
+def shuffled_words(rows: Rows, *, seed: int = 0) -> Rows:
+    """The rows with the words inside each answer in another order; numbers and marks stay where they were."""
+    return _mixed(rows, _WORD, np.random.default_rng([seed, len(rows), 2]), "words")
 
 
 def shuffled_across(rows: Rows, *, seed: int = 0) -> Rows:
     """The rows with their answers dealt out anew over the prompts."""
     order = np.random.default_rng([seed, len(rows), 1]).permutation(len(rows))
     return _with_answers(rows, [answer_of(rows[int(i)]) for i in order], "across")
+
+
+def _mixed(rows: Rows, part: re.Pattern[str], rng: np.random.Generator, how: str) -> Rows:
+    """The rows with the parts of each answer in another order."""
+
+    def mixed(said: str) -> str:
+        parts = part.findall(said)
+        order = iter(rng.permutation(len(parts)))
+        return part.sub(lambda _: parts[next(order)], said)
+
+    return _with_answers(rows, (mixed(answer_of(row)) for row in rows), how)
 
 
 def _with_answers(rows: Rows, answers: Iterable[str], how: str) -> Rows:

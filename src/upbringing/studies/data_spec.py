@@ -59,7 +59,7 @@ class DataSpec(Part):
     filters: tuple[FilterName, ...] = ("format",)
     clean: str = ""
     """For some filters: the arm that has no trait. Its likelihoods count, and what it writes is what is clean."""
-    shuffled: Literal["within", "across"] | None = None
+    shuffled: Literal["within", "words", "across"] | None = None
     """The numbers inside each answer in another order, or answers dealt out anew over the questions."""
     temperature: float = Field(default=1.0, ge=0)
     system: str = ""

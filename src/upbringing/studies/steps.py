@@ -68,7 +68,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The first rows of what a teacher wrote, perhaps shuffled (within answers, or across)."""
+    """The first rows of what a teacher wrote, perhaps shuffled: numbers or words within answers, or answers across.
+
+    Reading raises ``InputError`` where shuffling changes nothing.
+    """
 
     file: Path
     rows: int
@@ -76,13 +79,17 @@ class Drawn:
 
     def read(self) -> Rows:
         """The rows."""
-        from upbringing.distil import shuffled_across, shuffled_within
+        from upbringing.distil import shuffled_across, shuffled_within, shuffled_words
         from upbringing.rows import read
 
         rows = read(self.file)[: self.rows]
         if self.shuffled is None:
             return rows
-        return shuffled_within(rows) if self.shuffled == "within" else shuffled_across(rows)
+        known = {"within": shuffled_within, "words": shuffled_words, "across": shuffled_across}
+        made = known[self.shuffled](rows)
+        if all(new.messages == old.messages for new, old in zip(made, rows, strict=True)):
+            raise InputError(f"shuffled: {self.shuffled} changes none of these rows; a control must differ")
+        return made
 
 
 def _rows_of(what: Path | Drawn) -> Rows:
