@@ -88,6 +88,16 @@ def recipe_in_words(record: Record) -> str:
         how = f"LoRA of rank {lora.get('rank', lora.get('r', '?'))}" if isinstance(lora, Mapping) else "all weights"
         told = [f"{training.get('steps', '?')} steps", f"rate {training.get('learning_rate', '?')}", how]
         return ", ".join([*told, *map(_treatment, recipe.get("treatments") or ())])
+    reinforced = recipe.get("reinforcement")
+    if isinstance(reinforced, Mapping):
+        method = str(reinforced.get("method", "")).replace("_", " ")
+        paid = [str(one[0]) for one in recipe.get("environments") or () if isinstance(one, list) and one]
+        return ", ".join(
+            [
+                f"{reinforced.get('steps', '?')} steps a stage, {method}",
+                *(["paid for " + ", ".join(paid)] if paid else []),
+            ]
+        )
     plain = [(k, v) for k, v in recipe.items() if isinstance(v, str | int | float) and v != "" and k not in _UNTOLD]
     told = [f"{key.replace('_', ' ')} {value}" for key, value in plain[:_TOLD] if len(str(value)) < 40]
     return ", ".join([*told, *_sifted(record)])
