@@ -38,4 +38,4 @@ def test_what_clearly_rose_is_in_bold_and_in_the_headline(tmp_path: Path) -> Non
 
 
 def test_what_did_not_rise_is_not(tmp_path: Path) -> None:
-    assert "<b>+" not in page(tmp_path, 0.0)
+    assert '<td class="n"><b>' not in page(tmp_path, 0.0)
