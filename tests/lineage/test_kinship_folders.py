@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from tests.models.tiny import llama, save, save_adapter
 from upbringing.errors import InputError
 from upbringing.lineage import kinship
-from upbringing.models import LM, are_kin, load
+from upbringing.lineage.kin import are_kin
+from upbringing.models import LM, load
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
 

@@ -101,7 +101,7 @@ def _two(one: str, other: str, search: list[Path], json: str | None) -> None:
     if data:
         result = _lesson(next(thing for thing in (one, other) if thing != data[0]), data[0], search)
     else:
-        from upbringing.models import are_kin
+        from upbringing.lineage.kin import are_kin
 
         with show.working(f"comparing {one} and {other}"):
             result = are_kin(_weights(one), _weights(other)).to_json()

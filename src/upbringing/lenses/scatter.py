@@ -49,7 +49,7 @@ class Writers:
                 self._met[author] = self._says(row.meta.get("author"))
 
     def _says(self, name: Any) -> str:
-        from upbringing.models import are_kin
+        from upbringing.lineage.kin import are_kin
 
         said = repr(str(name)[:80]) if name else "a model without a name"
         if not isinstance(name, str) or not (name.startswith("organism:") or Path(name).is_dir()):

@@ -2,14 +2,12 @@
 
 from upbringing.models.batches import batches_by_tokens
 from upbringing.models.generate import generate, generate_ids
-from upbringing.models.kin import are_kin
 from upbringing.models.load import LM, load
 from upbringing.models.score import ScoreResult, score, score_after, score_choices
 
 __all__ = [
     "LM",
     "ScoreResult",
-    "are_kin",
     "batches_by_tokens",
     "generate",
     "generate_ids",

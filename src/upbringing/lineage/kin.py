@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from upbringing.errors import InputError
-from upbringing.lineage import Kinship, kinship
+from upbringing.lineage.kinship import Kinship, kinship
 from upbringing.models.load import ADAPTER, LM, find, load, merged
 from upbringing.models.score import score
 from upbringing.rows import Encoded
