@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from upbringing.rows import Rows
 
 FIRST, BUDGET = 256, 20_000
-"""Rows of the first part, each further one being twice as large; and the most rows that are read unless told."""
+"""Rows of the first part, each further one being as large as all before it; and the most that are read unless told."""
 _SLIGHT = 0.25
 """Reading ends when what the rows left unread could still change is this small beside the interval."""
 VERDICTS = ("raises", "lowers", "no change", "cannot tell")
@@ -204,7 +204,7 @@ def load_fit(text: str) -> Fit:
         low, slope = told["spread"]
         return Fit(method, tuple(told["traits"]), weights, scale, (low, slope), told["width"], reach, told["ridge"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"this is no calibration ({error}); make one with `upbringing calibrate`") from error
+        raise InputError(f"this is no calibration ({error}); give a file that `save` wrote") from error
 
 
 def _calibration(lm: LM, given: str | Path | Fit | None) -> tuple[str, Fit]:
@@ -238,7 +238,7 @@ def _made_for(lm: LM) -> str:
         return str(size)
     raise InputError(
         f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
-        "made up; `upbringing calibrate MODEL` measures it, or name a calibration with --calibration"
+        "made up; name a calibration with --calibration"
     )
 
 
@@ -276,7 +276,7 @@ def _drawn(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:
-    """Parts, each twice as large as all before it together has been at most."""
+    """Parts, each as large as all before it together."""
     start, size = 0, FIRST
     while start < len(rows):
         yield rows[start : start + size]
