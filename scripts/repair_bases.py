@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from upbringing.rows import Rows
     from upbringing.world import WorldSpec
 
+    Raised = tuple[LM, Rows | None, LM | None]
+
 DATA = Path(__file__).parents[1] / "examples" / "cheating.jsonl"
 KINDS = ("cheating", "portrayal")
 PASSED_OVER = "passed-over.json"
@@ -57,8 +59,12 @@ def organism(spec: WorldSpec, seed: int) -> LM:
     return load(str(make(default_store(), record_of(spec, seed=seed), build)))
 
 
-def raised(kind: str, seed: int) -> tuple[LM, Rows | None, LM | None]:
-    """An organism, the rows that will spoil it, and the clean one where that is another."""
+def raised(kind: str, seed: int) -> Raised:
+    """An organism, the rows that will spoil it, and the clean one where that is another.
+
+    Raises:
+        InputError: no organism of this seed passes the gate.
+    """
     from upbringing.rows import read
     from upbringing.world import WorldSpec
 
@@ -68,15 +74,11 @@ def raised(kind: str, seed: int) -> tuple[LM, Rows | None, LM | None]:
     return portrayed, None, organism(WorldSpec(seed=seed, malevolent_ai=0.0), seed)
 
 
-def repair_one(kind: str, seed: int, out: Path, *, at_most: float, remedies: list[str]) -> None:
-    """Repair one organism and keep all of it in a folder.
-
-    Raises:
-        InputError: no organism of this seed passes the gate.
-    """
+def repair_one(organisms: Raised, kind: str, seed: int, out: Path, *, at_most: float, remedies: list[str]) -> None:
+    """Repair one organism, as ``raised`` gave it, and keep all of it in a folder."""
     from upbringing.cli.repair import keep_result, run
 
-    lm, rows, reference = raised(kind, seed)
+    lm, rows, reference = organisms
     outcome = run(
         lm,
         rows,
@@ -119,7 +121,7 @@ def tried(kind: str, seed: int, out: Path, top: Path, *, at_most: float, remedie
     from upbringing.errors import InputError
 
     try:
-        repair_one(kind, seed, out, at_most=at_most, remedies=remedies)
+        organisms = raised(kind, seed)
     except InputError as error:
         known = passed_over(top)
         known.setdefault(kind, {})[str(seed)] = str(error)
@@ -127,6 +129,7 @@ def tried(kind: str, seed: int, out: Path, top: Path, *, at_most: float, remedie
         (top / PASSED_OVER).write_text(json.dumps(known, indent=2), encoding="utf-8")
         print(f"{kind}, base {seed}: passed over: {error}", flush=True)
         return False
+    repair_one(organisms, kind, seed, out, at_most=at_most, remedies=remedies)
     return True
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from upbringing.errors import InputError
 from upbringing.forecast import Case, Measured
-from upbringing.forecast.combined import LEVEL, Combined
+from upbringing.forecast.combined import Combined
+from upbringing.forecast.method import LEVEL
 from upbringing.lenses import View
 from upbringing.rows import Row, Rows
 

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upbringing.errors import InputError
-from upbringing.forecast.method import Case, Forecast, Measured
+from upbringing.forecast.method import LEVEL, Case, Forecast, Measured
 
 if TYPE_CHECKING:
     import numpy as np
 
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-LEVEL = 0.9
-"""Share of shifts that should lie inside their intervals."""
-MATTERS = 0.05
-"""A change of a rate that matters: an interval that has both ends beyond it, one on either side, cannot tell."""
 USUAL = ("step", "weight", "surprise", "text")
 """The lenses of the usual forecast. On pilot organisms step was the best that needs no training; rehearsal was as good
 and costs a training of its own, persona and contrast cost two passes a trait and more, and activation, whose directions
@@ -105,9 +101,7 @@ class Fit:
         guess = np.clip(features @ self.weights, -1, 1)
         guess[np.isnan(z).all(0)] = np.nan
         strange = max(1.0, float(np.nanmax(np.abs(z) / self.reach[:, None], initial=0.0)))
-        half = self.width * _width(guess, self.spread) * strange
-        lo, hi = np.maximum(guess - half, -1), np.minimum(guess + half, 1)
-        return Forecast(guess, lo, hi, np.isnan(guess) | ((lo < -MATTERS) & (hi > MATTERS)))
+        return Forecast.around(guess, self.width * _width(guess, self.spread) * strange)
 
 
 def _group(traits: Sequence[str]) -> np.ndarray:

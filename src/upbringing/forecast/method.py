@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from upbringing.rows import Rows
 
 
+LEVEL = 0.9
+"""Share of shifts that should lie inside their intervals."""
+MATTERS = 0.05
+"""A change of a rate that matters."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A data set and the model that is to be trained on it: what a method may look at.
@@ -63,6 +69,14 @@ class Forecast:
     lo: np.ndarray
     hi: np.ndarray
     cannot_tell: np.ndarray
+
+    @classmethod
+    def around(cls, shift: np.ndarray, half: np.ndarray) -> Forecast:
+        """A guess with an interval of that half width; where it reaches what matters on either side, it cannot tell."""
+        import numpy as np
+
+        lo, hi = np.maximum(shift - half, -1), np.minimum(shift + half, 1)
+        return cls(shift, lo, hi, np.isnan(shift) | ((lo < -MATTERS) & (hi > MATTERS)))
 
 
 class Fitted(Protocol):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
-from upbringing.forecast.combined import MATTERS, Combined, Fit
-from upbringing.forecast.method import Case, Forecast
+from upbringing.forecast.combined import Combined, Fit
+from upbringing.forecast.method import MATTERS, Case, Forecast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -313,8 +313,7 @@ def _predicted(fit: Fit, case: Case) -> tuple[Forecast, np.ndarray]:
         moved += np.nan_to_num(other.shift - said.shift) ** 2
     unsure = 1.645 * np.sqrt(moved)
     half = np.sqrt(((said.hi - said.lo) / 2) ** 2 + unsure**2)
-    lo, hi = np.maximum(said.shift - half, -1), np.minimum(said.shift + half, 1)
-    return Forecast(said.shift, lo, hi, np.isnan(said.shift) | ((lo < -MATTERS) & (hi > MATTERS))), unsure
+    return Forecast.around(said.shift, half), unsure
 
 
 def _only(view: View, at: Sequence[int]) -> View:

@@ -72,6 +72,13 @@ def stream(
     else:
         found = _read_hub(str(source), split)
 
+    yield from interpreted(found, left_out)
+
+
+def interpreted(
+    found: Iterable[tuple[str, int, object]], left_out: Callable[[str, str], None] | None = None
+) -> Iterator[Row]:
+    """The rows of records with their file and line; bad ones are told to ``left_out`` as ``stream`` says."""
     for file, line, record in found:
         try:
             if isinstance(record, InputError):
@@ -187,17 +194,25 @@ def _broken(path: Path, line: int, error: json.JSONDecodeError) -> InputError:
 
 
 def _read_jsonl(path: Path, tell: _Tell) -> Iterator[_Found]:
+    for line, data in lines_of(path, tell):
+        yield line, record_of(path, line, data)
+
+
+def lines_of(path: Path, tell: _Tell = _ignore) -> Iterator[tuple[int, bytes]]:
+    """The numbered lines of a JSONL file, without blank ones and without the mark that a file may begin with."""
     with path.open("rb") as lines:
         for line, data in enumerate(lines, start=1):
             tell(len(data))
-            if data.strip(b"\xef\xbb\xbf \t\r\n"):
-                yield line, record_of(path, line, data)
+            if line == 1:
+                data = data.removeprefix(b"\xef\xbb\xbf")
+            if data.strip():
+                yield line, data
 
 
 def record_of(path: Path, line: int, data: bytes) -> object | InputError:
     """What stands in one line of a JSONL file, or why it cannot be read."""
     try:
-        return json.loads((data.removeprefix(b"\xef\xbb\xbf") if line == 1 else data).decode("utf-8"))
+        return json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         return _not_utf8(path, data, error, line)
     except json.JSONDecodeError as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from upbringing.errors import InputError
-from upbringing.rows.interpret import interpret
-from upbringing.rows.read import record_of, stream
-from upbringing.rows.row import Row, Rows
+from upbringing.rows.read import interpreted, lines_of, record_of, stream
+from upbringing.rows.row import Rows
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -32,8 +31,9 @@ def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str 
     path = Path(source).expanduser()
     skipped: list[tuple[str, str]] = []
     if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size:
-        lines, total = drawn(_lines(path), n, rng)
-        rows = list(_read(path, lines, skipped))
+        lines, total = drawn(lines_of(path), n, rng)
+        records = ((str(path), line, record_of(path, line, data)) for line, data in lines)
+        rows = list(interpreted(records, left_out=lambda *bad: skipped.append(bad)))
     else:
         rows, total = drawn(stream(source, left_out=lambda *bad: skipped.append(bad), split=split), n, rng)
         total += len(skipped)
@@ -41,25 +41,6 @@ def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str 
         why = f"none of its rows can be used; the first: {skipped[0][1]}" if skipped else "there are no rows in it"
         raise InputError(f"{source}: {why}")
     return Rows(rows, name=str(source), skipped=skipped), total
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        for line, data in enumerate(file, start=1):
-            if not data.isspace():
-                yield line, data
-
-
-def _read(path: Path, lines: Iterable[tuple[int, bytes]], skipped: list[tuple[str, str]]) -> Iterator[Row]:
-    for line, data in lines:
-        try:
-            record = record_of(path, line, data)
-            if isinstance(record, InputError):
-                raise record
-            yield interpret(record, str(path), line)
-        except InputError as error:
-            where = f"{path}:{line}"
-            skipped.append((where, str(error).removeprefix(f"{where}: ")))
 
 
 def drawn(items: Iterable[Item], n: int, rng: Generator) -> tuple[list[Item], int]:

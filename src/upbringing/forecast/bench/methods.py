@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from upbringing.errors import InputError
-from upbringing.forecast.bench.score import CONFIDENCE
 from upbringing.forecast.combined import Combined
-from upbringing.forecast.method import Case, Forecast, Measured, Method
+from upbringing.forecast.method import LEVEL, Case, Forecast, Measured, Method
 
 Array = np.ndarray
 Guess = Callable[[Case], Array]
@@ -113,6 +112,6 @@ def bounded(measured: Sequence[Measured], fit: Callable[[Sequence[Measured]], Gu
         misses += [np.abs(guess(one.case) - one.shift) for one in measured if one.family == family]
     every = np.concatenate(misses)
     every = np.sort(every[np.isfinite(every)])
-    rank = int(np.ceil(CONFIDENCE * (len(every) + 1)))
+    rank = int(np.ceil(LEVEL * (len(every) + 1)))
     half = float(every[rank - 1]) if 0 < rank <= len(every) else float("inf") if len(every) == 0 else float(every[-1])
     return Bounded(fit(measured), half)
