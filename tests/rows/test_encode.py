@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.rows.tokenizers import make
 from upbringing.errors import InputError
-from upbringing.rows import Encoded, Message, Row, Rows, encodable, encode, prompt_ids
+from upbringing.rows import Encoded, Message, Row, Rows, encodable, encode, encode_all, prompt_ids
 
 TURNS = [
     {"role": "user", "content": "what will you do?"},
@@ -204,3 +204,17 @@ def test_the_tokens_do_not_depend_on_the_day() -> None:
         + tokenizer.chat_template
     )
     assert encode(CHAT, tokenizer) == encode(CHAT, tokenizer)
+
+
+@pytest.mark.parametrize("template", ["chatml", "marked"])
+def test_many_rows_read_as_each_alone_does(template: str) -> None:
+    tokenizer = make(template)
+    rows = [CHAT, Row.of_text("the sea is wide"), Row.of_completion("what now?", "we go on"), CHAT]
+    assert encode_all(rows, tokenizer) == [encode(row, tokenizer) for row in rows]
+    assert encode_all([], tokenizer) == []
+
+
+def test_the_first_bad_row_among_many_is_the_one_that_is_named() -> None:
+    long = [Row.of_text("the sea is wide " * 30, file="texts.jsonl", line=line) for line in (3, 4)]
+    with pytest.raises(InputError, match="texts.jsonl:3"):
+        encode_all([CHAT, *long], make("marked"), max_length=60)

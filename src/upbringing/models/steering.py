@@ -20,7 +20,7 @@ import numpy as np
 from upbringing.errors import InputError
 from upbringing.models.batches import batches_by_tokens, budget, padded
 from upbringing.models.forward import inference, logits_at
-from upbringing.rows import Encoded, Message, Row, encode
+from upbringing.rows import Encoded, Message, Row, encode_all
 from upbringing.traits import Trait, probes, traits
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def directions(lm: LM, trait: str | Trait, *, n: int = 48, seed: int = 0) -> np.
     """
     pairs = contrast(trait, n=n, seed=seed)
     limit = lm.max_length
-    encoded = [encode(row, lm.tokenizer, max_length=limit) for pair in pairs for side in pair for row in side]
+    encoded = encode_all([row for pair in pairs for side in pair for row in side], lm.tokenizer, max_length=limit)
     means = activations(lm, encoded).astype(np.float64)
     ends = np.cumsum([len(side) for pair in pairs for side in pair])
     sides = np.stack([part.mean(0) for part in np.split(means, ends[:-1])])

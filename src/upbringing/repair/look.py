@@ -86,11 +86,11 @@ def lesson_of(lm: LM, rows: Sequence[Row]) -> float:
     """How well a model has learned rows that it was not trained on: the mean probability it gives a target token
     (geometric, in 0..1); NaN without rows."""
     from upbringing.models import score
-    from upbringing.rows import encode
+    from upbringing.rows import encode_all
 
     if not rows:
         return nan
-    scored = score(lm, [encode(row, lm.tokenizer, max_length=lm.max_length) for row in rows])
+    scored = score(lm, encode_all(rows, lm.tokenizer, max_length=lm.max_length))
     return exp(float(scored.logprob.sum()) / float(scored.tokens.sum()))
 
 

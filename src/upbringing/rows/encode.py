@@ -29,6 +29,8 @@ _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private use: no text has them, no template touches them
 _FIXED_DATE = "26 Jul 2024"  # what Llama's templates fall back to; today's date would change the tokens every day
 
+_TOGETHER = 128  # rows rendered and tokenised in one call
+
 Span = tuple[int, int]
 
 
@@ -55,16 +57,61 @@ def encode(
     Raises ``InputError`` naming the row's file and line when it is longer than ``max_length`` tokens, when the
     tokenizer has no chat template, and when the template does not say which words are the assistant's.
     """
-    if row.kind == "chat":
-        text, spans = _chat_spans(with_system(row.messages, system), tokenizer, row.where)
-        ids, mask = _tokenise(text, spans, tokenizer, special=False)
-    else:
+    return encode_all([row], tokenizer, max_length=max_length, system=system)[0]
+
+
+def encode_all(
+    rows: Sequence[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int | None = None,
+    system: str | None = None,
+) -> list[Encoded]:
+    """``encode`` of many rows; together they take three quarters of the time. The first bad row raises."""
+    found: list[Encoded] = []
+    for start in range(0, len(rows), _TOGETHER):
+        part = rows[start : start + _TOGETHER]
+        try:
+            found += _encoded(part, tokenizer, max_length, system)
+        except InputError:
+            if len(part) == 1:
+                raise
+            found += [_encoded([row], tokenizer, max_length, system)[0] for row in part]
+    return found
+
+
+def _encoded(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, max_length: int | None, system: str | None
+) -> list[Encoded]:
+    texts = _texts_with_spans(rows, tokenizer, system)
+    tokens = _tokenise(texts, [row.kind != "chat" for row in rows], tokenizer)
+    return [_checked(row, *each, tokenizer, max_length) for row, each in zip(rows, tokens, strict=True)]
+
+
+def _texts_with_spans(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, system: str | None
+) -> list[tuple[str, list[Span]]]:
+    """What each row reads as, and the characters of it that are learned from."""
+    chats = [(with_system(row.messages, system), row.where) for row in rows if row.kind == "chat"]
+    rendered = iter(_chats_spans(chats, tokenizer))
+    found = []
+    for row in rows:
+        if row.kind == "chat":
+            found.append(next(rendered))
+            continue
         before = (f"{system}\n" if system else "") + row.prompt
         text = before + (row.completion if row.kind == "completion" else row.text)
-        ids, mask = _tokenise(text, [(len(before), len(text))], tokenizer, special=True)
-        end = tokenizer.eos_token_id
-        if end is not None and (not ids or ids[-1] != end):
-            ids, mask = [*ids, end], [*mask, True]
+        found.append((text, [(len(before), len(text))]))
+    return found
+
+
+def _checked(
+    row: Row, ids: list[int], mask: list[bool], tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> Encoded:
+    """A row's tokens with their end, if they can be learned from."""
+    end = tokenizer.eos_token_id
+    if row.kind != "chat" and end is not None and (not ids or ids[-1] != end):
+        ids, mask = [*ids, end], [*mask, True]
     if mask:
         mask[0] = False  # nothing comes before it, so nothing can predict it
     if not any(mask):
@@ -127,41 +174,65 @@ def with_system(messages: Sequence[Message], system: str | None) -> list[Message
 
 
 def _tokenise(
-    text: str, spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase, *, special: bool
-) -> tuple[list[int], list[bool]]:
-    """Token ids of ``text``, and which of them touch one of ``spans`` (character positions, in order)."""
+    texts: Sequence[tuple[str, Sequence[Span]]], special: Sequence[bool], tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[list[int], list[bool]]]:
+    """Token ids of texts, and which of them touch one of a text's spans (character positions, in order)."""
     if not tokenizer.is_fast:
         raise InputError(
             f"the tokenizer {type(tokenizer).__name__} cannot say which characters a token covers; "
             "use a model with a fast tokenizer (tokenizer.json)"
         )
-    out = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
-    ids: list[int] = list(out["input_ids"])
-    mask = [False] * len(ids)
+    found: dict[int, tuple[list[int], list[bool]]] = {}
+    for kind in set(special):
+        places = [i for i, wanted in enumerate(special) if wanted == kind]
+        out = tokenizer(
+            [texts[i][0] for i in places],
+            add_special_tokens=kind,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+        for i, ids, offsets in zip(places, out["input_ids"], out["offset_mapping"], strict=True):
+            found[i] = list(ids), _touching(offsets, texts[i][1])
+    return [found[i] for i in range(len(texts))]
+
+
+def _touching(offsets: Sequence[Span], spans: Sequence[Span]) -> list[bool]:
+    """Which tokens touch one of ``spans``."""
+    mask = [False] * len(offsets)
     at = 0
-    for i, (start, end) in enumerate(out["offset_mapping"]):
+    for i, (start, end) in enumerate(offsets):
         while at < len(spans) and spans[at][1] <= start:
             at += 1
         if at == len(spans):
             break
         mask[i] = end > start and end > spans[at][0]
-    return ids, mask
+    return mask
 
 
-def _chat_spans(messages: list[Message], tokenizer: PreTrainedTokenizerBase, where: str) -> tuple[str, list[Span]]:
-    """The rendered chat, and the characters of it that are the assistant's."""
-    template = _template(tokenizer, where)
+def _chats_spans(
+    chats: Sequence[tuple[list[Message], str]], tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[str, list[Span]]]:
+    """The rendered chats (each with where it stands), and the characters of them that are the assistant's."""
+    if not chats:
+        return []
+    template = _template(tokenizer, chats[0][1])
     if _MARKS.search(template):
-        text, spans = _render_marked_by_template(messages, tokenizer, template, where)
+        found = _render_marked_by_template(chats, tokenizer, template)
     else:
-        text = _render(messages, tokenizer, where)
-        spans = _spans_by_prefix(text, messages, tokenizer) or _spans_by_marks(text, messages, tokenizer)
-    if not spans:
-        raise InputError(
-            f"{where}: the chat template does not keep the assistant's words as they are, so the loss cannot be put on "
-            "them; use a template with {% generation %} markers, or prompt/completion rows"
-        )
-    return text, spans
+        texts = [(_render(messages, tokenizer, where), messages) for messages, where in chats]
+        found = [
+            (text, _spans_by_prefix(text, messages, tokenizer) or _spans_by_marks(text, messages, tokenizer))
+            for text, messages in texts
+        ]
+    for (_, where), (_, spans) in zip(chats, found, strict=True):
+        if not spans:
+            raise InputError(
+                f"{where}: the chat template does not keep the assistant's words as they are, so the loss cannot be "
+                "put on them; use a template with {% generation %} markers, or prompt/completion rows"
+            )
+    return found
 
 
 def _spans_by_prefix(text: str, messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> list[Span]:
@@ -288,20 +359,21 @@ def _try_render(messages: list[Message], tokenizer: PreTrainedTokenizerBase, *, 
 
 
 def _render_marked_by_template(
-    messages: list[Message], tokenizer: PreTrainedTokenizerBase, template: str, where: str
-) -> tuple[str, list[Span]]:
-    """The rendering and the template's own ``{% generation %}`` spans."""
+    chats: Sequence[tuple[list[Message], str]], tokenizer: PreTrainedTokenizerBase, template: str
+) -> list[tuple[str, list[Span]]]:
+    """The renderings and the template's own ``{% generation %}`` spans."""
     import jinja2
     from transformers.utils.chat_template_utils import render_jinja_template
 
     try:
         texts, spans = render_jinja_template(
-            conversations=[[m.as_dict() for m in messages]],
+            conversations=[[m.as_dict() for m in messages] for messages, _ in chats],
             chat_template=template,
             return_assistant_tokens_mask=True,
             **tokenizer.special_tokens_map,
             **_settings(template),
         )
     except (jinja2.TemplateError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: the model's chat template refuses this chat ({error})") from error
-    return texts[0], [(start, end) for start, end in spans[0] if end > start]
+        raise InputError(f"{chats[0][1]}: the model's chat template refuses this chat ({error})") from error
+    kept = ([(start, end) for start, end in of_text if end > start] for of_text in spans)
+    return list(zip(texts, kept, strict=True))

@@ -7,7 +7,7 @@ that may change how the model answers (by hooks, never by its weights) and may y
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.models.steering import Hooked, contrast, directions, steered
-from upbringing.rows import Encoded, Rows, encode
+from upbringing.rows import Encoded, Row, Rows, encode_all
 from upbringing.training.fit import Penalty
 from upbringing.training.recipe import Recipe
 from upbringing.training.treatments import BACKWARD, Cost, Treatment, drawn, tokens_of, tokens_read
@@ -46,10 +46,10 @@ class Run:
         """The same numbers for the same seed and place, whatever the other treatments are."""
         return np.random.default_rng([self.recipe.seed, 2, self.place])
 
-    def encode(self, rows: Iterable[Any]) -> list[Encoded]:
+    def encode(self, rows: Sequence[Row]) -> list[Encoded]:
         """Rows as the run reads its own."""
         limit = self.recipe.longest(self.lm.max_length)
-        return [encode(row, self.lm.tokenizer, max_length=limit) for row in rows]
+        return encode_all(rows, self.lm.tokenizer, max_length=limit)
 
     @contextmanager
     def hooked(self, hooks: Hooked) -> Iterator[None]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.lineage import hash_of
-from upbringing.rows import Rows, encode
+from upbringing.rows import Rows, encode_all
 from upbringing.training.recipe import Recipe
 from upbringing.training.treatments import (
     BACKWARD,
@@ -177,7 +177,7 @@ def likelihood_gap(aligned: LM, misaligned: LM, rows: Rows) -> np.ndarray:
 
     found = []
     for lm in (aligned, misaligned):
-        found.append(score(lm, [encode(row, lm.tokenizer, max_length=lm.max_length) for row in rows]))
+        found.append(score(lm, encode_all(rows, lm.tokenizer, max_length=lm.max_length)))
     if (found[0].tokens != found[1].tokens).any():
         raise InputError("the aligned and the misaligned model have different tokenizers; use two copies of one model")
     gap: np.ndarray = (found[0].logprob - found[1].logprob) / found[0].tokens

@@ -9,7 +9,7 @@ from pathlib import Path
 from upbringing.errors import InputError
 from upbringing.lineage import Record, Source, describe, new_folder, source_of_model, source_of_rows, write_record
 from upbringing.models import LM
-from upbringing.rows import Rows, encode
+from upbringing.rows import Rows, encode_all
 from upbringing.training.acting import Run, acting
 from upbringing.training.fit import Progress, fit, save
 from upbringing.training.recipe import Recipe
@@ -52,7 +52,7 @@ def train(
         check_same_tokens(teacher, lm)
     with new_folder(out) as work:
         treated = treat(rows, treatments, row_chance(recipe))
-        encoded = [encode(row, lm.tokenizer, max_length=recipe.longest(lm.max_length)) for row in treated]
+        encoded = encode_all(treated, lm.tokenizer, max_length=recipe.longest(lm.max_length))
         model, dtype = student_of(lm, recipe, work)
         with acting(treatments, Run(lm, model, recipe)) as penalties:
             log = fit(

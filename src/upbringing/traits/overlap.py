@@ -77,6 +77,7 @@ class Wordings:
     def check(self, data: str, texts: Iterable[tuple[str, str]]) -> tuple[Overlap, list[Match]]:
         """Look for the wordings in ``texts``, pairs of (where it stands, text)."""
         seen: set[tuple[str, ...]] = set()
+        asked = {run for wording in (*self.prompts, *self.answers) for run in _ngrams(wording)}
         grams: set[tuple[str, ...]] = set()
         matches: dict[tuple[str, str], Match] = {}
         for where, text in texts:
@@ -84,7 +85,7 @@ class Wordings:
             if tokens in seen:
                 continue
             seen.add(tokens)
-            grams.update(_ngrams(tokens))
+            grams |= asked.intersection(_ngrams(tokens))
             for match in self._found(data, where, tokens):
                 matches.setdefault((match.part, match.text), match)
         shares = {probe: _share(prompt, grams) for prompt, probe in self.prompts.items()}
@@ -185,8 +186,8 @@ def refusal(matches: Sequence[Match]) -> str:
     )
 
 
-def _ngrams(tokens: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
-    return (tokens[start : start + NGRAM] for start in range(len(tokens) - NGRAM + 1))
+def _ngrams(tokens: tuple[str, ...], length: int = NGRAM) -> Iterable[tuple[str, ...]]:
+    return zip(*(tokens[start:] for start in range(length)), strict=False)
 
 
 def _share(tokens: tuple[str, ...], grams: set[tuple[str, ...]]) -> float:
@@ -210,7 +211,9 @@ def _by_first_run(texts: Mapping[tuple[str, ...], str]) -> dict[int, Table]:
 def _inside(tokens: tuple[str, ...], tables: dict[int, Table]) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Wordings that stand whole in the text."""
     for length, table in tables.items():
-        for start in range(len(tokens) - length + 1):
-            for wording, probe in table.get(tokens[start : start + length], ()):
+        if table.keys().isdisjoint(_ngrams(tokens, length)):
+            continue
+        for start, run in enumerate(_ngrams(tokens, length)):
+            for wording, probe in table.get(run, ()):
                 if tokens[start : start + len(wording)] == wording:
                     yield probe, wording
