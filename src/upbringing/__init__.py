@@ -68,6 +68,10 @@ _HOME = {
     "Shift": "measure",
     "measure": "measure",
     "provoke": "measure",
+    "Outlook": "forecast",
+    "forecast": "forecast",
+    "Fit": "forecast.combined",
+    "calibrate": "forecast.calibrating",
     "Repair": "repair",
     "repair": "repair",
 }
@@ -77,6 +81,9 @@ __all__ = ["InputError", "__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from upbringing.atmosphere import Atmosphere, atmosphere
     from upbringing.distil import Teacher, distil, row_auc
+    from upbringing.forecast import Outlook, forecast
+    from upbringing.forecast.calibrating import calibrate
+    from upbringing.forecast.combined import Fit
     from upbringing.lineage import Family, family, kinship
     from upbringing.measure import Profile, Provocation, Provoked, Shift, measure, provoke
     from upbringing.models import LM, generate, load, score

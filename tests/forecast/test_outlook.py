@@ -60,6 +60,7 @@ def test_what_lenses_see_is_what_is_forecast(lm: LM, seen: list[int], tmp_path: 
     assert [said.verdict(trait) for trait in TRAITS] == ["raises", "raises", "no change"]
     assert said.said_so("blackmail") == ["badness"]
     assert said.as_dict()["traits"]["blackmail"]["verdict"] == "raises"
+    assert said.table()[["trait", "verdict"]].to_numpy().tolist()[-1] == ["favourite_animal", "no change"]
 
 
 def test_a_large_data_set_is_read_until_the_rest_could_hardly_matter(lm: LM, seen: list[int], tmp_path: Path) -> None:

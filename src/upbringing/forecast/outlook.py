@@ -16,6 +16,7 @@ from upbringing.forecast.method import MATTERS, Case, Forecast
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from upbringing.lenses.lens import View
     from upbringing.models import LM
@@ -68,6 +69,18 @@ class Outlook:
         at = self.traits.index(trait)
         way = np.sign(self.forecast.shift[at])
         return [name for name, votes in zip(self.views, self.votes, strict=True) if way and votes[at] == way]
+
+    def table(self) -> pd.DataFrame:
+        """A row a trait, the furthest shift first: trait, shift, lo, hi (in rates), verdict, and who says so."""
+        import pandas as pd
+
+        said = self.forecast
+        rows = [
+            (trait, said.shift[at], said.lo[at], said.hi[at], self.verdict(trait), ", ".join(self.said_so(trait)))
+            for at, trait in enumerate(self.traits)
+        ]
+        table = pd.DataFrame(rows, columns=["trait", "shift", "lo", "hi", "verdict", "said_so"])
+        return table.sort_values("shift", key=abs, ascending=False, ignore_index=True)
 
     @property
     def route(self) -> str:
