@@ -17,6 +17,7 @@ from upbringing.cli.app import run
 from upbringing.errors import InputError
 
 VERBS = (
+    "forecast",
     "measure",
     "train",
     "reinforce",

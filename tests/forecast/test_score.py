@@ -51,6 +51,15 @@ def test_who_says_the_truth_scores_full_marks() -> None:
     assert found.cases == 180
 
 
+def test_silence_about_what_is_hard_does_not_raise_the_score() -> None:
+    cases = made_up()
+    noisy = cases.truth + np.random.default_rng(1).normal(0, 0.2, cases.truth.shape)
+    hard = np.abs(noisy - cases.truth) > 0.1
+    open_, shy = (score(said(noisy, silent=silent), cases, cost=1) for silent in (np.zeros_like(hard), hard))
+    assert shy.r == open_.r
+    assert shy.r_when_spoken.value > open_.r_when_spoken.value + 0.1
+
+
 def test_who_says_only_how_bad_a_set_is_has_no_specificity() -> None:
     cases = made_up()
     badness = np.repeat(cases.truth[:, ALIGNMENT].mean(axis=1, keepdims=True), len(TRAITS), axis=1)
@@ -123,7 +132,7 @@ def test_coverage_counts_intervals_that_hold_the_truth() -> None:
     shift = np.array([[0.0, 0.0, 0.0, np.nan]])
     assert coverage(said(shift, half=0.1), truth) == pytest.approx(2 / 3)
     silent = np.array([[False, False, True, True]])
-    assert coverage(said(shift, half=0.1, silent=silent), truth) == 1.0
+    assert coverage(said(shift, half=0.1, silent=silent), truth) == pytest.approx(2 / 3)  # silence is no way out
 
 
 def test_intervals_of_the_right_width_cover_what_they_promise() -> None:

@@ -4,6 +4,9 @@ A case is a data set on a base. Bases differ in where they start, so what compar
 and then averaged over bases, which also gives the interval. *Specificity* is the correlation that is left when the
 mean over the misaligned traits is taken off both sides, case by case: who only says how bad a data set is, not in
 what, has none.
+
+Every guess counts, also one given where the method said that it cannot tell: nobody gains by being silent about what is
+hard. What is left if those are not counted is ``r_when_spoken``.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class Said:
     cannot_tell: Array
 
     @property
-    def told(self) -> Array:
+    def spoken(self) -> Array:
         """The shift where the method spoke, NaN where it said that it cannot tell."""
         return np.where(self.cannot_tell, np.nan, self.shift)
 
@@ -87,6 +90,7 @@ class Score:
     """How well a method forecasts. Correlations are Pearson's, errors are in rates."""
 
     r: Estimate
+    r_when_spoken: Estimate
     r_by_route: dict[str, Estimate]
     r_by_trait: dict[str, float]
     specificity: Estimate
@@ -105,6 +109,7 @@ class Score:
         return {
             "r": known(self.r.value),
             "r_interval": [known(self.r.lo), known(self.r.hi)],
+            "r_when_spoken": known(self.r_when_spoken.value),
             "r_by_route": {name: known(one.value) for name, one in self.r_by_route.items()},
             "r_by_trait": {name: known(value) for name, value in self.r_by_trait.items()},
             "specificity": known(self.specificity.value),
@@ -126,12 +131,13 @@ class Score:
 
 
 def score(said: Said, cases: Cases, *, cost: float) -> Score:
-    """All scores of a method. Where it said that it cannot tell, it is not scored but for ``silence``."""
-    told = said.told
+    """All scores of a method."""
+    told = said.shift
     routes = list(dict.fromkeys(cases.routes))
     of_route = {route: np.array([one == route for one in cases.routes]) for route in routes}
     return Score(
         r=by_base(told, cases, correlation),
+        r_when_spoken=by_base(said.spoken, cases, correlation),
         r_by_route={
             route: by_base(told[chosen], cases.among(chosen), correlation) for route, chosen in of_route.items()
         },
@@ -144,7 +150,7 @@ def score(said: Said, cases: Cases, *, cost: float) -> Score:
         auroc=harmful_auroc(told, cases),
         auroc_of_traits=auroc(told[:, cases.alignment], cases.truth[:, cases.alignment] > MATTERS),
         coverage=coverage(said, cases.truth),
-        width=float(np.nanmean(np.where(said.cannot_tell, np.nan, said.hi - said.lo))) if _any(said) else float("nan"),
+        width=float(np.nanmean(said.hi - said.lo)) if np.isfinite(said.hi - said.lo).any() else float("nan"),
         silence=silence(said, cases.truth),
         cost=cost,
         cases=len(cases.truth),
@@ -221,7 +227,7 @@ def auroc(scores: Array, positive: Array) -> float:
 
 def coverage(said: Said, truth: Array) -> float:
     """The share of cells whose truth lies in the interval, of those with one."""
-    seen = np.isfinite(said.lo) & np.isfinite(said.hi) & np.isfinite(truth) & ~said.cannot_tell
+    seen = np.isfinite(said.lo) & np.isfinite(said.hi) & np.isfinite(truth)
     inside = (said.lo <= truth) & (truth <= said.hi)
     return float(inside[seen].mean()) if seen.any() else float("nan")
 
@@ -265,7 +271,3 @@ def _largest(values: Array) -> Array:
     """The largest of each row, NaN where nothing is known."""
     largest = np.where(np.isfinite(values), values, -np.inf).max(axis=1)
     return np.where(np.isfinite(largest), largest, np.nan)
-
-
-def _any(said: Said) -> bool:
-    return bool((np.isfinite(said.hi - said.lo) & ~said.cannot_tell).any())
