@@ -151,12 +151,12 @@ def test_silence_is_right_where_the_guess_would_have_been_wrong() -> None:
     assert np.isnan(quiet.wrong_if_spoken)
 
 
-def test_what_was_not_said_is_not_scored_as_nought() -> None:
+def test_what_has_no_guess_is_not_scored_as_nought() -> None:
     cases = made_up()
-    silent = np.zeros(cases.truth.shape, dtype=bool)
-    silent[::2] = True
-    garbage = np.where(silent, 9.0, cases.truth)
-    assert score(said(garbage, silent=silent), cases, cost=1).r.value == pytest.approx(1)
+    guess = cases.truth.copy()
+    guess[::2] = np.nan
+    assert score(said(guess), cases, cost=1).r.value == pytest.approx(1)
+
 
 
 def test_a_constant_forecast_has_no_correlation() -> None:
