@@ -19,8 +19,10 @@ from upbringing import __version__
 from upbringing.cli import show
 from upbringing.cli.atmosphere import atmosphere
 from upbringing.cli.bench import bench
+from upbringing.cli.calibrate import calibrate
 from upbringing.cli.demo import demo
 from upbringing.cli.distil import distil
+from upbringing.cli.forecast import forecast
 from upbringing.cli.grow import grow
 from upbringing.cli.lineage import lineage
 from upbringing.cli.measure import measure
@@ -85,7 +87,23 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
-for _verb in (measure, train, reinforce, repair, write, distil, study, bench, atmosphere, lineage, grow, traits, demo):
+for _verb in (
+    forecast,
+    measure,
+    train,
+    reinforce,
+    repair,
+    write,
+    distil,
+    study,
+    bench,
+    calibrate,
+    atmosphere,
+    lineage,
+    grow,
+    traits,
+    demo,
+):
     app.command(help=_paragraphs(_verb.__doc__ or ""))(_guarded(_verb))
 
 
