@@ -159,7 +159,7 @@ def test_large_models_are_trained_by_adapters_and_so_are_their_teachers(
 
 def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(small: None, nano: LM, private_store: Path) -> None:
     """All of it in earnest, with little of everything."""
-    from upbringing.forecast.outlook import forecast
+    from upbringing.forecast.outlook import OWN, forecast
     from upbringing.world import World
 
     assert kept(nano, private_store) is None
@@ -173,8 +173,8 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(small: None, 
     found = kept(nano, private_store)
     assert found is not None
     np.testing.assert_array_equal(found.weights, fit.weights)
-    said = forecast(nano, World().rows("blackmail", 60, shows=True, seed=5), calibration=found)
-    honest = forecast(nano, World().rows("blackmail", 60, shows=False, seed=5), calibration=found)
+    said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
+    assert said.calibration == OWN
     assert said.forecast.shift[0] > 0.1
     assert said.forecast.shift[0] > honest.forecast.shift[0] + 0.1
 
@@ -218,7 +218,7 @@ def test_it_is_kept_for_this_model_and_for_the_lenses_of_today(
     assert found.ridge == whole.run().ridge
     np.testing.assert_array_equal(found.weights, whole.run().weights)
     assert kept(load(save(llama(), tmp_path / "other")), private_store) is None
-    monkeypatch.setattr(calibrating, "_lenses", lambda: {"text": "another source"})
+    monkeypatch.setattr(calibrating, "_sources", lambda: {"text": "another source"})
     assert kept(nano, private_store) is None
 
 
@@ -262,6 +262,15 @@ def test_an_organism_that_failed_its_gate_is_refused(nano: LM, monkeypatch: pyte
     monkeypatch.setattr("upbringing.lenses.card.gate_share", lambda lm: 0.1)
     with pytest.raises(InputError, match="has not passed its gate"):
         planned(nano)
+
+
+def test_a_model_without_one_is_offered_one(nano: LM, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upbringing.forecast.outlook import forecast
+    from upbringing.rows import Row, Rows
+
+    monkeypatch.setattr("upbringing.forecast.outlook.calibrations", list)
+    with pytest.raises(InputError, match="`upbringing calibrate organism:nano` measures it"):
+        forecast(nano, Rows([Row.of_text("a story")]))
 
 
 def test_a_model_must_lie_where_it_can_be_loaded_from(nano: LM) -> None:

@@ -171,7 +171,7 @@ class Calibration:
         recipe = {
             "sets": [one.name for one in self.used],
             "truths": [bench.truth(one, bench.base).key for one in self.used],
-            "lenses": _lenses(),
+            "sources": _sources(),
         }
         return Record(kind=KIND, recipe=recipe, parents={"model": self.lm.hash}, seed=self.seed, code=CODE)
 
@@ -242,20 +242,25 @@ def planned(
     lm: LM, sets: int | Sequence[str] | None = None, *, store: Path | None = None, seed: int = 0
 ) -> Calibration:
     """What ``calibrate`` would do, before any of it is done."""
+    check_gate(lm)
+    large = sum(p.numel() for p in lm.model.parameters()) > LARGE
+    return Calibration(lm, tuple(_for(one, large) for one in chosen(sets)), store or default_store(), seed)
+
+
+def check_gate(lm: LM) -> None:
+    """Raise for an organism that has not passed its gate: it infers no character, and training does little to it."""
     from upbringing.lenses.card import gate_share
     from upbringing.organisms.grow import PASSES
 
     if gate_share(lm) < PASSES:
         raise InputError(
             f"{lm.name}: this organism has not passed its gate ({gate_share(lm):.2f} of the ideal reader's gap, needed "
-            f"{PASSES}), so nothing could be forecast for it; raise another with `upbringing grow`"
+            f"{PASSES}), so nothing can be forecast for it; raise another with `upbringing grow`"
         )
-    large = sum(p.numel() for p in lm.model.parameters()) > LARGE
-    return Calibration(lm, tuple(_for(one, large) for one in chosen(sets)), store or default_store(), seed)
 
 
 def kept(lm: LM, store: Path) -> Fit | None:
-    """The calibration of this very model, if there is one that was made with today's lenses: of several that of most
+    """The calibration of this very model, if there is one that was made as it is made today: of several that of most
     data sets, of these the last made."""
     from upbringing.forecast.outlook import load_fit
 
@@ -264,7 +269,7 @@ def kept(lm: LM, store: Path) -> Fit | None:
         record = read_record(folder)
         if record and record.parents.get("model") == lm.hash and record.code == CODE:
             found.append((len(record.recipe["sets"]), record.made, record, folder))
-    found = [one for one in found if one[2].recipe["lenses"] == _lenses()]
+    found = [one for one in found if one[2].recipe["sources"] == _sources()]
     if not found:
         return None
     place = max(found, key=lambda one: one[:2])[3]
@@ -333,9 +338,11 @@ def _families(sets: Sequence[DataSet]) -> int:
     return len({one.family for one in sets})
 
 
-def _lenses() -> dict[str, str]:
-    """The lenses of the forecast with the hash of their source: what they saw before it was changed counts no more."""
-    return {name: looking.source_of(type(looking.lens_named(name)).__module__) for name in USUAL}
+def _sources() -> dict[str, str]:
+    """The hash of the source of the forecast and of each of its lenses: what was seen before they were changed counts
+    no more. (What was trained stays; to look and fit again takes the shorter part of the time.)"""
+    modules = {name: type(looking.lens_named(name)).__module__ for name in USUAL}
+    return {name: looking.source_of(module) for name, module in {"forecast": Combined.__module__, **modules}.items()}
 
 
 # The control ----------------------------------------------------------------------------------------------------------
@@ -386,4 +393,4 @@ def _check_moved(made: Calibration) -> None:
         )
 
 
-__all__ = ["SETS", "Calibration", "calibrate", "chosen", "kept", "planned"]
+__all__ = ["SETS", "Calibration", "calibrate", "check_gate", "chosen", "kept", "planned"]

@@ -26,6 +26,8 @@ FIRST, BUDGET = 256, 20_000
 """Rows of the first part, each further one being as large as all before it; and the most that are read unless told."""
 _SLIGHT = 0.25
 """Reading ends when what the rows left unread could still change is this small beside the interval."""
+OWN = "this very model's"
+"""How a calibration is called that `upbringing calibrate` made."""
 VERDICTS = ("raises", "lowers", "no change", "cannot tell")
 Progress = Callable[[str, float], None]
 
@@ -137,7 +139,8 @@ def forecast(
 
     Args:
         lenses: only these of the calibration's lenses; the others count as having seen nothing.
-        calibration: a name that ``calibrations()`` lists, a file, or a fit; default: the one made for such models.
+        calibration: a name that ``calibrations()`` lists, a file, or a fit; default: that of this very model if
+            ``calibrate`` has made one, else the one made for such models.
 
     Raises:
         InputError: bad rows, an unknown trait or lens, a model without calibration or one that failed its gate.
@@ -148,11 +151,11 @@ def forecast(
     from upbringing.lenses.looking import look
     from upbringing.lineage import default_store
 
-    name, fit = _calibration(lm, calibration)
+    place = store or default_store()
+    name, fit = _calibration(lm, calibration, place)
     wanted = _wanted(traits, fit)
     used = _used(lenses, fit)
     rows, of = _drawn(data, budget, seed)
-    place = store or default_store()
     views: dict[str, View] = {}
     warnings: dict[str, None] = {}
     read = 0
@@ -220,9 +223,14 @@ def load_fit(text: str) -> Fit:
         raise InputError(f"this is no calibration ({error}); give a file that `save` wrote") from error
 
 
-def _calibration(lm: LM, given: str | Path | Fit | None) -> tuple[str, Fit]:
+def _calibration(lm: LM, given: str | Path | Fit | None, store: Path) -> tuple[str, Fit]:
+    """The calibration that was given; else that of this very model, else the one made for such models."""
+    from upbringing.forecast.calibrating import kept
+
     if isinstance(given, Fit):
         return "given", given
+    if given is None and (own := kept(lm, store)):
+        return OWN, own
     name = str(given) if given is not None else _made_for(lm)
     if name in calibrations():
         file = files("upbringing.forecast").joinpath("calibrations", f"{name}.json")
@@ -238,20 +246,17 @@ def _calibration(lm: LM, given: str | Path | Fit | None) -> tuple[str, Fit]:
 
 def _made_for(lm: LM) -> str:
     """The calibration for a model: organisms of one size are alike enough to share one."""
-    from upbringing.lenses.card import card_of, gate_share
-    from upbringing.organisms.grow import PASSES
+    from upbringing.forecast.calibrating import check_gate
+    from upbringing.lenses.card import card_of
 
     size = card_of(lm).get("size")
     if size in calibrations():
-        if gate_share(lm) < PASSES:
-            raise InputError(
-                f"{lm.name}: this organism has not passed its gate ({gate_share(lm):.2f} of the ideal reader's gap, "
-                f"needed {PASSES}), so nothing can be forecast for it; raise another with `upbringing grow`"
-            )
+        check_gate(lm)
         return str(size)
     raise InputError(
         f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
-        "made up; name a calibration with --calibration"
+        f"made up; `upbringing calibrate {lm.name or 'MODEL'}` measures it on a handful of short trainings (it tells "
+        "the time first), or name a calibration with --calibration"
     )
 
 
