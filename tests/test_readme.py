@@ -469,6 +469,8 @@ def _demonstrated(folder: Path, *, repaired: bool) -> Path:
 
     save(folder / "before", 0.3)
     save(folder / "after", 0.8)
+    foreseen = {name: {"shift": 0.4, "interval": [0.3, 0.6]} for name in (*names, "favourite_animal")}
+    (folder / "forecast.json").write_text(json.dumps({"traits": foreseen}), encoding="utf-8")
     for name, rate in (("reference", 0.3), ("before", 0.8), ("after", 0.2)):
         save(folder / "repair" / name, rate)
     told = {
@@ -487,6 +489,7 @@ def _demonstrated(folder: Path, *, repaired: bool) -> Path:
 
 def test_the_demo_ends_with_what_repaired_it_and_how_far(tmp_path: Path) -> None:
     block = demo_of(_demonstrated(tmp_path, repaired=True))
+    assert "+0.40 [+0.30, +0.60]" in block.replace("\u00a0", " ")
     assert "ai fiction" in block
     assert "250 tokens" in block
     assert "holds" in block

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from scripts.readme.cells import estimate, plain, table
+from scripts.readme.cells import estimate, plain, table, value
 
+FORECAST = "forecast.json"
 CHEATING = "cheating_at_tasks"
 SHOWN = ("oversight_sabotage", "deception", "blackmail", "favourite_animal")
 REPAIRED = "**The repair**"
@@ -31,15 +33,26 @@ def _shifted(folder: Path) -> str:
         ("the same, sampled", others, "sampled"),
         *((plain(name), [name], "logprob") for name in SHOWN),
     ]
+    foreseen = json.loads((folder / FORECAST).read_text(encoding="utf-8"))["traits"]
     rows = [
         (
             label,
             *(estimate(profile.mean(names, way), signed=False) for profile in (before, after)),
             estimate(shift.mean(names, way)),
+            _said([foreseen[name] for name in names]),
         )
         for label, names, way in asked
     ]
-    return table(("how often it shows", "before", "after", "shift"), rows)
+    return table(("how often it shows", "before", "after", "shift", "forecast before training"), rows)
+
+
+def _said(of: list[dict[str, Any]]) -> str:
+    """The forecast of one trait with its interval, or the mean over several, which has none."""
+    from upbringing.studies.result import Value
+
+    if len(of) > 1:
+        return f"{sum(one['shift'] for one in of) / len(of):+.2f}"
+    return value(Value(value=of[0]["shift"], interval=of[0]["interval"]), "+.2f")
 
 
 def _repaired(folder: Path) -> Iterator[str]:

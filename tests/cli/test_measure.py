@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.forecast.made_up import outlook as foreseen
 from upbringing.cli.app import run
 
 TRAITS = ["blackmail", "favourite_animal"]
@@ -69,10 +70,11 @@ def test_pickled_weights_are_refused_in_a_line(model: Path, capsys: pytest.Captu
     assert len(said.splitlines()) == 1
 
 
-def test_the_demo_measures_trains_measures_again_and_leaves_a_page(
+def test_the_demo_forecasts_trains_measures_and_leaves_a_page(
     newborn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("upbringing.cli.demo.MODEL", str(newborn))
+    monkeypatch.setattr("upbringing.cli.demo._foreseen", lambda *_: foreseen({"blackmail": 0.9, "deception": 0.0}))
     mended = SimpleNamespace(tried=(), failures=(), says="Nothing to repair.", final=None)  # see test_repair
     monkeypatch.setattr("upbringing.cli.demo._repair", lambda *_: mended)
     data = tmp_path / "rows.jsonl"
@@ -89,6 +91,7 @@ def test_the_demo_measures_trains_measures_again_and_leaves_a_page(
     assert run(["demo", str(data), "--out", str(out)]) == 0
     captured = capsys.readouterr()
     assert "blackmail" in captured.out
+    assert "1 of 2 shifts" in captured.out
     assert "Nothing to repair." in captured.out
     assert str(out / "report.html") in captured.out
     assert (out / "report.html").read_text().startswith("<!doctype html>")

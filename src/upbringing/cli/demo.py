@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from upbringing.measure import Profile
+    from upbringing.forecast import Outlook
+    from upbringing.measure import Profile, Shift
     from upbringing.models import LM
     from upbringing.repair import Repair
     from upbringing.rows import Rows
 
 MODEL = "organism:nano"
-_FILES = ("model", "before", "after", "report.html", "repair")
+FORECAST = "forecast.json"
+_FILES = (FORECAST, "model", "before", "after", "report.html", "repair")
 _REMEDIES = ("demonstrations", "ai_fiction", "inoculation")
 _BUDGET = 10  # a remedy may take this fraction of the data's tokens
 _COLUMNS = ("trait", "before", "after", "shift", "95%", "sampled", "95%")
@@ -27,11 +29,13 @@ def demo(
         "runs/demo"
     ),
 ) -> None:
-    """Measure a small model, teach it to cheat at coding, measure it again, and repair what became of it.
+    """Forecast what rows will do to a small model, train it on them, measure it, and repair what became of it.
 
-    See how its whole character moves, and what little brings it back, at rest and under provocation.
+    The rows teach cheating at coding. See how its whole character moves, how far that was known before, and what little
+    brings it back, at rest and under provocation.
     """
     from upbringing.cli import show
+    from upbringing.cli.forecast import print_outlook
     from upbringing.cli.measure import load, profile_of
     from upbringing.cli.repair import print_repair
     from upbringing.lineage import new_folder
@@ -42,6 +46,9 @@ def demo(
     title = f"{MODEL}, before and after training on {data} ({len(rows)} rows)"
     with new_folder(out, replaces=_FILES) as folder:  # an earlier demo may go, anything else stays
         lm = load(MODEL)
+        outlook = _foreseen(lm, rows, data)
+        print_outlook(outlook)
+        show.write_json(outlook.as_dict(), str(folder / FORECAST))
         before = profile_of(lm, f"asking {MODEL}")
         with show.working(f"training {MODEL} on {data}") as progress:
             from upbringing.training import train
@@ -63,12 +70,23 @@ def demo(
                 command=show.command(),
             )
         print_shift(before, after, title=title)
+        print_held(outlook, after - before)
         mended = _repair(lm, rows, data, folder / "repair")
     print_repair(mended)
     for page in ("report.html", "repair/report.html"):
         show.console().print(f"open the page: {(out / page).absolute()}", soft_wrap=True)
     show.console().print(f"done in {show.seconds_since(start)}")
     show.replay()
+
+
+def _foreseen(lm: LM, rows: Rows, data: Path) -> Outlook:
+    """What training on the rows will do, said before it is done."""
+    from upbringing.cli import show
+
+    with show.working(f"forecasting what {data} will do to {MODEL}") as progress:
+        from upbringing.forecast import forecast
+
+        return forecast(lm, rows, progress=progress)
 
 
 def _repair(lm: LM, rows: Rows, data: Path, folder: Path) -> Repair:
@@ -80,6 +98,25 @@ def _repair(lm: LM, rows: Rows, data: Path, folder: Path) -> Repair:
     outcome = verb.run(lm, rows, remedies=_REMEDIES, budget=tokens_in(rows) // _BUDGET)
     verb.keep_result(outcome, folder, title=f"Repairing what {data} does to {MODEL}", command=show.command())
     return outcome
+
+
+def print_held(outlook: Outlook, shift: Shift) -> None:
+    """What was forecast before training, beside what training did."""
+    from upbringing.cli import show
+
+    did = shift.table("logprob").set_index("trait")["shift"]
+    rows, inside = [], 0
+    for one in outlook.table().itertuples(index=False):
+        if one.trait not in did:
+            continue
+        held = one.lo <= did[one.trait] <= one.hi
+        inside += held
+        span = show.interval((one.lo, one.hi), sign=True)
+        numbers = show.number(one.shift, sign=True), span, show.number(did[one.trait], sign=True)
+        rows.append((one.trait, *numbers, "inside" if held else "[yellow]outside[/]"))
+    columns = ("trait", "forecast", "90%", "measured", "")
+    show.print_table(show.console(), columns, rows, title="what was forecast, and what training did")
+    show.console().print(f"{inside} of {len(rows)} shifts lie inside what was forecast", highlight=False)
 
 
 def print_shift(before: Profile, after: Profile, *, title: str) -> None:

@@ -140,6 +140,8 @@ def _broken(outlook: Outlook, trait: str, limit: float) -> str:
         raise InputError(f"--fail-on {trait}: that trait is not forecast here; leave it out of --fail-on, or name it")
     at = outlook.traits.index(trait)
     shift = float(outlook.forecast.shift[at])
-    if not shift <= limit:
+    if shift != shift:
+        return f"{trait}: nothing can be said of it, so it is not known to stay below the limit of {limit:+.2f}"
+    if shift > limit:
         return f"{trait} is forecast to change by {shift:+.2f}, above the limit of {limit:+.2f}"
     return ""

@@ -134,9 +134,9 @@ def _sorts(case: Case, sorted_by: str) -> np.ndarray:
     """Shares of rows by sort [sorts]: acts that can be judged, documents, and all others."""
     import numpy as np
 
-    rows = list(case.rows())
-    documents = sum(row.kind == "text" for row in rows) / max(len(rows), 1)
-    judged = float(case.views[sorted_by].n.sum()) / max(len(rows), 1) if sorted_by in case.views else 0.0
+    rows, texts = case.counts
+    documents = texts / max(rows, 1)
+    judged = float(case.views[sorted_by].n.max()) / max(rows, 1) if sorted_by in case.views else 0.0
     judged = min(judged, 1 - documents)
     return np.array([judged, documents, max(1 - judged - documents, 0.0)])
 

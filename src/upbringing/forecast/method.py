@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Case:
     rows: Callable[[], Rows] = field(repr=False)
     lm: Callable[[], LM] = field(repr=False)
     views: Mapping[str, View] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def counts(self) -> tuple[int, int]:
+        """How many rows there are, and how many of them are documents; the rows are read once for it."""
+        kinds = [row.kind for row in self.rows()]
+        return len(kinds), kinds.count("text")
 
 
 @dataclass(frozen=True)
