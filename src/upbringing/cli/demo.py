@@ -104,16 +104,16 @@ def print_held(outlook: Outlook, shift: Shift) -> None:
     """What was forecast before training, beside what training did."""
     from upbringing.cli import show
 
-    did = shift.table("logprob").set_index("trait")["shift"]
+    measured = shift.table("logprob")
+    did = dict(zip(measured["trait"], measured["shift"].astype(float), strict=True))
     rows, inside = [], 0
-    for one in outlook.table().itertuples(index=False):
-        if one.trait not in did:
-            continue
-        held = one.lo <= did[one.trait] <= one.hi
+    for trait in outlook.table()["trait"]:
+        at = outlook.traits.index(trait)
+        guess, lo, hi = (float(side[at]) for side in (outlook.forecast.shift, outlook.forecast.lo, outlook.forecast.hi))
+        held = lo <= did[trait] <= hi
         inside += held
-        span = show.interval((one.lo, one.hi), sign=True)
-        numbers = show.number(one.shift, sign=True), span, show.number(did[one.trait], sign=True)
-        rows.append((one.trait, *numbers, "inside" if held else "[yellow]outside[/]"))
+        numbers = show.number(guess, sign=True), show.interval((lo, hi), sign=True), show.number(did[trait], sign=True)
+        rows.append((str(trait), *numbers, "inside" if held else "[yellow]outside[/]"))
     columns = ("trait", "forecast", "90%", "measured", "")
     show.print_table(show.console(), columns, rows, title="what was forecast, and what training did")
     show.console().print(f"{inside} of {len(rows)} shifts lie inside what was forecast", highlight=False)
