@@ -6,6 +6,8 @@ python scripts/readme_numbers.py --write runs/NAME        fills the block of tha
 python scripts/readme_numbers.py --write-demo             fills what the demo shows, from a new demo
 python scripts/readme_numbers.py --write-repairs DIR      fills what repairs of several organisms found, from the folder
                                                           that scripts/repair_bases.py made
+python scripts/readme_numbers.py --write-bench FILE       fills how well forecasts did, from the scores that
+                                                          `upbringing bench` left
 python scripts/readme_numbers.py --check [--bases N] [--study NAME]
                                                           runs a study again (the first one: the demo too); exit status
                                                           1 if a number moved
@@ -28,6 +30,8 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
 
 from scripts.readme.blocks import FIRST, block_of, place_of  # noqa: E402
 from scripts.readme.demo import demo_of  # noqa: E402
+from scripts.readme.forecasts import PLACE as FORECASTS  # noqa: E402
+from scripts.readme.forecasts import forecasts_of  # noqa: E402
 from scripts.readme.numbers import block_in, compare, marks, parse, with_block  # noqa: E402
 from scripts.readme.plots import plot_of  # noqa: E402
 from scripts.readme.repairs import PLACE, repairs_of  # noqa: E402
@@ -52,8 +56,10 @@ def _upbringing(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "upbringing", *arguments], check=True, cwd=ROOT, stdout=sys.stderr)
 
 
-def write(folders: Sequence[Path], *, demo: bool = False, repairs: Path | None = None) -> None:
-    """Put the numbers and plots of finished studies where they are shown, those of a new demo, and of repairs.
+def write(
+    folders: Sequence[Path], *, demo: bool = False, repairs: Path | None = None, bench: Path | None = None
+) -> None:
+    """Put the numbers and plots of finished studies where they are shown, of a new demo, of repairs and of the bench.
 
     Raises:
         ValueError: there is no place for one of the studies; nothing is written then.
@@ -69,6 +75,8 @@ def write(folders: Sequence[Path], *, demo: bool = False, repairs: Path | None =
         blocks[DEMO] = demo_block()
     if repairs:
         blocks[PLACE] = repairs_of(repairs)
+    if bench:
+        blocks[FORECASTS] = forecasts_of(bench)
     pages: dict[Path, str] = {}
     for name, block in blocks.items():
         page = page_of(name)
@@ -130,15 +138,16 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="STUDY_DIR", action="append", default=[])
     parser.add_argument("--write-demo", action="store_true", help="what the demo shows")
     parser.add_argument("--write-repairs", type=Path, metavar="DIR", help="what repairs of several organisms found")
+    parser.add_argument("--write-bench", type=Path, metavar="FILE", help="how well forecasts did")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--study", default=FIRST, help="which study to check (default: %(default)s, with the demo)")
     parser.add_argument("--bases", type=int, default=1)
     options = parser.parse_args()
-    writes = bool(options.write or options.write_demo or options.write_repairs)
+    writes = bool(options.write or options.write_demo or options.write_repairs or options.write_bench)
     if writes == options.check:
-        parser.error("give --write, --write-demo or --write-repairs, or --check")
+        parser.error("give --write, --write-demo, --write-repairs or --write-bench, or --check")
     if writes:
-        write(options.write, demo=options.write_demo, repairs=options.write_repairs)
+        write(options.write, demo=options.write_demo, repairs=options.write_repairs, bench=options.write_bench)
         return 0
     if not (STUDIES / f"{options.study}.yaml").is_file():
         parser.error(f"there is no studies/{options.study}.yaml")
