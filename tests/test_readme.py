@@ -18,6 +18,7 @@ from scripts import example_rows, readme_numbers
 from scripts.readme.blocks import RESULTS, block_of
 from scripts.readme.cells import HARD, table, value
 from scripts.readme.demo import demo_of
+from scripts.readme.forecasts import forecasts_of
 from scripts.readme.numbers import Number, block_in, compare, marks, parse, with_block
 from scripts.readme.plots import plot_of
 from scripts.readme.repairs import repairs_of
@@ -508,6 +509,24 @@ def test_a_demo_that_could_not_repair_says_so(tmp_path: Path) -> None:
     block = demo_of(_demonstrated(tmp_path, repaired=False))
     assert "Nothing within 1,000 tokens works." in block
     assert not [key for key in parse(block).numbers if key[0] == "The repair"]
+
+
+def test_forecasts_are_shown_beside_their_goals_and_the_best_method_first(tmp_path: Path) -> None:
+    def scored(r: float) -> dict[str, object]:
+        routes = {"visible": r, "document": None}
+        silent = {"share": 0.3, "wrong_if_spoken": 0.25, "wrong_when_spoken": 0.125}
+        one = {"r": r, "r_interval": [r - 0.1, r + 0.1], "r_by_route": routes, "specificity": None}
+        rest = {"specificity_interval": [None, None], "auroc": 0.875, "coverage": 0.9, "cost_forward_passes": 6.5}
+        return {**one, **rest, "cannot_tell": silent}
+
+    told = {"methods": {"text": scored(0.25), "forecast": scored(0.75)}, "split": "judgement", "bases": [0, 1, 2]}
+    (tmp_path / "scores.json").write_text(json.dumps(told), encoding="utf-8")
+    block = forecasts_of(tmp_path / "scores.json").replace("\u00a0", " ")
+    assert "with 3 bases" in block
+    assert "| r, all routes | 0.88–0.95, on the sets they were made on | 0.95 | 0.75 [0.65, 0.85] |" in block
+    assert "| r, document | – | 0.90 | – |" in block
+    assert block.index("| **forecast** |") < block.index("| text (baseline) |")
+    assert parse(block).bases == 3
 
 
 def test_repairs_of_several_organisms_are_counted_with_the_nearest_and_without(tmp_path: Path) -> None:

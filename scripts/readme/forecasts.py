@@ -28,7 +28,9 @@ def forecasts_of(scores: Path) -> str:
         "none of which it had seen. Forecast and measured shift of 17 traits at rest; *r* is Pearson's, within a base, "
         "the mean over bases with its 95% interval. Every guess counts, also where the verdict is *cannot tell*."
     )
-    return "\n\n".join(["**How well it forecasts**", intro, _goals(methods[_USUAL]), _methods(methods)])
+    return "\n\n".join(
+        ["**How well it forecasts**", intro, _goals(methods[_USUAL]), "**Every method**", _methods(methods)]
+    )
 
 
 def _goals(one: dict[str, Any]) -> str:
