@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from upbringing.models import LM
     from upbringing.rows import Rows
 
-_ROWS, _STEPS, _BATCH, _ASKED = 64, 4, 32, 3
+_ROWS, _STEPS, _BATCH, _ASKED = 64, 8, 32, 3
 _ANSWERS = 128
 _WHILES = 2  # an agent is asked what is asked at rest
 _TEXT = 1.5  # seconds to fit one trait's classifier: no model runs
