@@ -365,8 +365,8 @@ def _check_asked(made: Calibration) -> None:
         reason = f"most often: {why.index[0]}" if len(why) else "no reason is known"
         raise InputError(
             f"{made.lm.name}: of {len(asked)} traits only {int(asked.sum())} can be asked about ({reason}), so what "
-            "training does to it cannot be measured; `upbringing measure` shows what is missing. Take a model that knows "
-            "plain English, with a chat template and a context of 512 tokens or more"
+            "training does to it cannot be measured; `upbringing measure` shows what is missing. Take a model that "
+            "knows plain English, with a chat template and a context of 512 tokens or more"
         )
 
 
