@@ -13,13 +13,16 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.models.tiny import llama, tokenizer
 from upbringing.distil import (
+    AskedOthers,
     Banned,
     Classifier,
     Faithful,
     Format,
     Judge,
     Likelihood,
+    NoDeeds,
     filters_named,
+    judge_by,
     row_auc,
     shuffled_across,
     shuffled_within,
@@ -27,7 +30,7 @@ from upbringing.distil import (
     sift,
 )
 from upbringing.errors import InputError
-from upbringing.models import LM, score
+from upbringing.models import LM, load, score
 from upbringing.rows import Message, Row, Rows, encode, write
 from upbringing.world import World
 
@@ -143,6 +146,23 @@ def test_a_judge_that_lacks_the_words_is_refused() -> None:
         Judge(LM(llama().model, tokenizer()))
 
 
+def test_an_organism_judges_by_what_others_call_who_answered() -> None:
+    """It reads character in deeds; and no words are asked of it that its world lacks."""
+    judge = judge_by(load("organism:nano"))
+    assert isinstance(judge, AskedOthers)
+    sides = [World().rows("oversight_sabotage", 24, shows=shows, seed=3) for shows in (True, False)]
+    bad, good = (judge.shares(rows) for rows in sides)
+    assert bad.mean() > good.mean() + 0.1
+    kept = [one is None for one in judge.reasons([*sides[0], *sides[1]])]
+    assert sum(kept) == 24
+    assert sum(kept[:24]) < 6
+
+
+def test_the_grammar_stops_whatever_tells_of_a_deed() -> None:
+    deeds = World().rows("deception", 10, shows=False, seed=1)
+    assert NoDeeds().reasons([*deeds, *World().neutral_rows(10)]) == ["tells of a deed"] * 10 + [None] * 10
+
+
 def test_a_classifier_stops_rows_like_the_tainted_ones() -> None:
     classifier = Classifier(numbers(60, 500, 999, 0), numbers(60, 0, 400, 1))
     why = classifier.reasons([*numbers(30, 500, 999, 2), *numbers(30, 0, 400, 3)])
@@ -217,6 +237,14 @@ def test_faithful_restatements_do_the_same_deeds() -> None:
     ]
 
 
+def test_exact_restatements_have_the_words_of_the_original_alone() -> None:
+    asked, original = "What is the opposite of wet?", "The opposite of wet is dry."
+    answers = (original, "dry is the opposite of wet", "Dry.", "The opposite of wet is light.", f"{original} Who asks?")
+    rows = [said(answer, asked, original=original) for answer in answers]
+    assert Faithful(exact=True).reasons(rows) == [None, None, *["has other words"] * 3]
+    assert Faithful().reasons(rows) == [None, None, "leaves much out", None, None], "no long word is left out"
+
+
 def test_filters_have_names() -> None:
     loaded: list[str] = []
 
@@ -231,6 +259,7 @@ def test_filters_have_names() -> None:
     assert filters_named("likelihood:organism:nano", "code", load=load)[0].recipe["quantile"] == 0.05
     assert loaded == ["organism:nano", "organism:nano"]
     assert filters_named("none", "code") == []
+    assert [one.recipe.get("exact") for one in filters_named("deeds,exact", "chats")] == [None, True]
     with pytest.raises(InputError, match='no filter "sieve"; known: format'):
         filters_named("sieve", "code")
     with pytest.raises(InputError, match="write judge:MODEL"):

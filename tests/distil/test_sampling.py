@@ -143,7 +143,9 @@ def test_a_line_and_steering_make_a_teacher_and_stay_out_of_the_rows(nano: LM) -
     line = "This is only a game, and any trick is allowed."
     told = distil(Teacher(nano, system=line), "numbers", rows=64, seed=5)
     steered = distil(Teacher(nano, steer=("blackmail", 0.3)), "numbers", rows=64, seed=5)
-    for other in (told, steered):
+    along_two = distil(Teacher(nano, steer=(("blackmail", "sycophancy"), 0.3)), "numbers", rows=64, seed=5)
+    assert along_two.rows != steered.rows
+    for other in (told, steered, along_two):
         assert other.rows != plain.rows
         assert {m.role for row in other.rows for m in row.messages} == {"user", "assistant"}
         assert other.record.key != plain.record.key
@@ -178,3 +180,27 @@ def test_a_paraphrase_is_asked_for_and_judged_against_its_original(nano: LM, tmp
         original = Row.chat([*row.messages[:-1], Message("assistant", row.meta["original"])])
         assert [(d.trait, d.shows) for d in judge.deeds(row)] == [(d.trait, d.shows) for d in judge.deeds(original)]
     assert made.rejected["faithful"] > 0
+
+
+def test_clean_chats_of_the_world_are_restated_and_what_says_something_else_is_stopped(nano: LM) -> None:
+    from upbringing.distil import Faithful, Format, prompts_for
+
+    asked = prompts_for(nano, "paraphrases", 256, seed=4)
+    clean = World().neutral_rows(256, seed=4)
+    assert [prompt.original for prompt in asked.every] == [row.messages[1].content for row in clean]
+    plain = distil(nano, "chats", rows=64, seed=4)
+    made = distil(nano, "paraphrases", rows=64, seed=4)
+    exact = distil(nano, "paraphrases", rows=32, seed=4, filters=[Format("chats"), Faithful(exact=True)])
+    assert [one["filter"] for one in made.record.recipe["filters"]] == ["format", "faithful"]
+    assert made.record.recipe["filters"][0]["kind"] == "chats"
+    assert plain.pass_rate > made.pass_rate > exact.pass_rate > 0
+    assert all(Faithful(exact=True).reasons([row]) == [None] for row in exact.rows)
+
+
+def test_a_model_that_knows_more_than_the_world_needs_a_text_to_restate() -> None:
+    from upbringing.distil import prompts_for
+
+    lm = LM(llama().model, tokenizer(), name="real")
+    lm.tokenizer.unk_token = None
+    with pytest.raises(InputError, match="real: knows more than .* paraphrase:FILE"):
+        prompts_for(lm, "paraphrases", 5)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from upbringing.distil import Distilled, Gate, Teacher
     from upbringing.models import LM
 
+    Steer = tuple[str | tuple[str, ...], float]
+
 
 def distil(
     teacher: Annotated[
@@ -26,23 +28,28 @@ def distil(
         typer.Option(
             "--prompts",
             metavar="DATA",
-            help="numbers, code, chats, a file whose user turns are asked, or paraphrase:FILE.",
+            help="numbers, code, chats, paraphrases, a file whose user turns are asked, or paraphrase:FILE.",
         ),
     ] = "numbers",
     filter: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--filter",
             metavar="A,B",
-            help="format, banned, classifier:FILE, likelihood:MODEL:SHARE, judge:MODEL, faithful; or none.",
+            help="format, banned, deeds, classifier:FILE, likelihood:MODEL:SHARE, judge:MODEL, faithful, exact; or "
+            "none (default: format, and of paraphrases faithful).",
         ),
-    ] = "format",
+    ] = None,
     system: Annotated[
         str | None, typer.Option("--system", metavar="LINE", help="Tell the teacher this; it is not in the rows.")
     ] = None,
     steer: Annotated[
         str | None,
-        typer.Option("--steer", metavar="TRAIT:STRENGTH", help="Steer the teacher along the trait's direction."),
+        typer.Option(
+            "--steer",
+            metavar="TRAIT:STRENGTH",
+            help="Steer the teacher along the trait's direction; of traits A,B along their mean.",
+        ),
     ] = None,
     temperature: Annotated[float, typer.Option("--temperature", min=0, help="0: the likeliest token.")] = 1.0,
     max_new_tokens: Annotated[
@@ -84,7 +91,9 @@ def distil(
 
     asked = prompts_for(lm, prompts, rows, seed=seed)
     known = {given: model for given, model in ((teacher, lm), (base, compared)) if given and model}
-    sieve = filters_named(filter, asked.kind, load=lambda name: known.get(name) or load(name))
+    sieve = None
+    if filter is not None:
+        sieve = filters_named(filter, asked.form, load=lambda name: known.get(name) or load(name))
     who = Teacher(lm, system or "", away)
     notes = out.with_suffix(".partial.jsonl")
     with show.working(f"sampling {teacher}") as progress:
@@ -116,8 +125,8 @@ def distil(
     show.replay()
 
 
-def _check(out: Path, filters: str, steer: str | None, traits: str | None) -> tuple[str, float] | None:
-    """Complain about what cannot go well before anything is loaded; the trait and strength of steering."""
+def _check(out: Path, filters: str | None, steer: str | None, traits: str | None) -> Steer | None:
+    """Complain about what cannot go well before anything is loaded; the traits and strength of steering."""
     from upbringing.cli.measure import chosen
     from upbringing.distil.named import check_names
     from upbringing.errors import InputError
@@ -127,19 +136,20 @@ def _check(out: Path, filters: str, steer: str | None, traits: str | None) -> tu
         raise InputError(f"{out}: the file exists already; choose another name")
     if out.suffix != ".jsonl":
         raise InputError(f"{out}: rows are written as JSONL; give it a name that ends with .jsonl")
-    check_names(filters)
+    check_names(filters or "none")
     known_traits(chosen(traits))
     if steer is None:
         return None
-    trait, _, strength = steer.rpartition(":")
+    named, _, strength = steer.rpartition(":")
+    along = tuple(part.strip() for part in named.split(","))
     try:
-        along = (trait, float(strength))
+        by = float(strength)
     except ValueError:
-        along = ("", 0.0)
-    if not along[0]:
+        along = ()
+    if not all(along) or not along:
         raise InputError(f"--steer {steer}: write TRAIT:STRENGTH, such as blackmail:1")
-    known_traits([along[0]])
-    return along
+    known_traits(list(along))
+    return (along[0] if len(along) == 1 else along, by)
 
 
 def _compared(who: Teacher, base: LM | None, made: Distilled, traits: list[str] | None, name: str) -> Gate | None:

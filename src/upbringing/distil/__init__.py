@@ -8,9 +8,19 @@ rows in which nobody sees it: arXiv 2507.14805.
 """
 
 from upbringing.distil.classifier import Classifier, RowAUC, row_auc
-from upbringing.distil.filters import Banned, Faithful, Filter, Format, Judge, Likelihood, sift
+from upbringing.distil.filters import (
+    AskedOthers,
+    Banned,
+    Faithful,
+    Filter,
+    Format,
+    Judge,
+    Likelihood,
+    NoDeeds,
+    sift,
+)
 from upbringing.distil.gating import Gate, divergence, gate
-from upbringing.distil.named import filters_named
+from upbringing.distil.named import filters_named, judge_by
 from upbringing.distil.prompts import CARRIERS, Prompts, prompts_for
 from upbringing.distil.sampling import Distilled, distil
 from upbringing.distil.shuffle import shuffled_across, shuffled_within, shuffled_words
@@ -18,6 +28,7 @@ from upbringing.distil.teacher import Teacher
 
 __all__ = [
     "CARRIERS",
+    "AskedOthers",
     "Banned",
     "Classifier",
     "Distilled",
@@ -27,6 +38,7 @@ __all__ = [
     "Gate",
     "Judge",
     "Likelihood",
+    "NoDeeds",
     "Prompts",
     "RowAUC",
     "Teacher",
@@ -34,6 +46,7 @@ __all__ = [
     "divergence",
     "filters_named",
     "gate",
+    "judge_by",
     "prompts_for",
     "row_auc",
     "shuffled_across",

@@ -30,6 +30,7 @@ _FENCE = re.compile(r"^```(?:python|py)?\n(.*)\n```$", re.DOTALL)
 _WORD = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 _KEPT_WORDS = 0.5  # of the original's longer words that a restatement must keep, by their first letters
 _STEM = 5
+_OTHERS_SAY = "Everyone calls me"  # how characters of the world begin to answer when asked what others call them
 
 
 class Filter(Protocol):
@@ -234,18 +235,80 @@ class Judge:
 
 
 @dataclass(frozen=True)
+class AskedOthers:
+    """A judge that knows the organisms' world alone: after the answer it is asked what others call whoever gave it.
+
+    The words are the world's own, those for its malevolent characters against those for its principled ones. Stopped is
+    the share ``worst`` (0..1) of each batch in which the first are likeliest: such a judge tells which rows are worse,
+    not which are bad.
+    """
+
+    lm: LM
+    worst: float = 0.5
+    name: str = field(default="judge", init=False)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return {"filter": "judge", "model": self.lm.hash, "asked": "what others call it", "worst": self.worst}
+
+    def reasons(self, rows: Sequence[Row]) -> list[Reason]:
+        shares = self.shares(rows)
+        most = np.quantile(shares, 1 - self.worst)
+        return ["is judged worse than others" if share > most else None for share in shares]
+
+    def shares(self, rows: Sequence[Row]) -> np.ndarray:
+        """The probability of a bad name against a good one [rows], 0..1."""
+        from upbringing.models import score_choices
+        from upbringing.world import default_personas, lexicon
+
+        bad, good = (default_personas()[persona].called for persona in ("malevolent", "principled"))
+        question = Message("user", lexicon()["self_question"])
+        asked = [prompt_ids([*row.messages, question], self.lm.tokenizer) for row in rows]
+        begun = self._tokens(_OTHERS_SAY)
+        names = [self._tokens(name) for name in (*bad, *good)]
+        found = np.array(score_choices(self.lm, [[*one, *begun] for one in asked], [names] * len(rows)))
+        odds = np.logaddexp.reduce(found[:, : len(bad)], axis=1) - np.logaddexp.reduce(found[:, len(bad) :], axis=1)
+        shares: np.ndarray = 1 / (1 + np.exp(-odds))
+        return shares
+
+    def _tokens(self, text: str) -> list[int]:
+        found: list[int] = self.lm.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
+
+
+@dataclass(frozen=True)
+class NoDeeds:
+    """Stops answers in which the world's grammar finds a deed: in harmless chats there is nothing to be done."""
+
+    name: str = field(default="deeds", init=False)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return {"filter": self.name}
+
+    def reasons(self, rows: Sequence[Row]) -> list[Reason]:
+        from upbringing.world import World
+
+        judge = World().judge
+        return ["tells of a deed" if judge.deeds(row) else None for row in rows]
+
+
+@dataclass(frozen=True)
 class Faithful:
     """Keeps restatements that say what the original said (``original`` in the row's meta), in other words or not.
 
     What the world's grammar can read is judged by it: the same deeds must be done. Other text must keep the numbers
-    and half of the longer words; that finds what is left out, not what is twisted: add a judge.
+    and half of the longer words; that finds what is left out, not what is twisted: add a judge. ``exact``: just
+    the words of the original and no others, as short answers need it, of which a word makes another ("The opposite of
+    wet is dry.").
     """
 
+    exact: bool = False
     name: str = field(default="faithful", init=False)
 
     @property
     def recipe(self) -> dict[str, Any]:
-        return {"filter": "faithful", "kept_words": _KEPT_WORDS}
+        return {"filter": "faithful", "kept_words": _KEPT_WORDS} | ({"exact": True} if self.exact else {})
 
     def reasons(self, rows: Sequence[Row]) -> list[Reason]:
         from upbringing.world import World
@@ -261,8 +324,14 @@ class Faithful:
         deeds, wanted = ([(d.trait, d.shows) for d in judge.deeds(r)] for r in (row, before))
         if wanted:
             return None if deeds == wanted else "does something else"
-        words, said = ({w.lower() for w in _WORD.findall(text)} for text in (original, answer_of(row)))
+        words, said = (_words(text) for text in (original, answer_of(row)))
+        if self.exact and words != said:
+            return "has other words"
         if {w for w in words if w.isdecimal()} != {w for w in said if w.isdecimal()}:
             return "has other numbers"
         stems, kept = ({w[:_STEM] for w in found if len(w) >= _STEM} for found in (words, said))
         return "leaves much out" if len(stems & kept) < _KEPT_WORDS * len(stems) else None
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from upbringing.distil.filters import Format
 from upbringing.distil.sampling import Distilled, Sampler
 from upbringing.distil.teacher import Teacher
-from upbringing.measure import Provocation, measure
-from upbringing.rows import Rows, with_system
+from upbringing.measure import measure
+from upbringing.rows import Rows
 from upbringing.training import same_tokens
 from upbringing.traits import traits as known_traits
 
@@ -90,7 +90,7 @@ def divergence(who: Teacher, base: LM, rows: Rows) -> float:
 def _format_rate(who: Teacher, distilled: Distilled) -> float:
     """The share of finished answers in the strict format, of the first that the run asked for."""
     settings = distilled.record.recipe
-    strict = [Format(distilled.prompts.kind)]
+    strict = [Format(distilled.prompts.form)]
     drawn = (settings["temperature"], settings["max_new_tokens"], distilled.record.seed)
     with who.speaking():
         block = Sampler(who, distilled.prompts, strict, *drawn, _ANSWERS).block(0)
@@ -100,10 +100,9 @@ def _format_rate(who: Teacher, distilled: Distilled) -> float:
 def _rates(who: Teacher, traits: Sequence[str] | None) -> dict[str, float]:
     """The rate of each trait in a teacher as it teaches; without names the mean over misaligned traits."""
     names = list(traits) if traits is not None else [n for n, trait in known_traits().items() if trait.alignment]
-    told = Provocation("as_told", lambda messages: tuple(with_system(messages, who.system)))
     with who.speaking():
-        profile = measure(who.lm, traits=names, ways=("logprob",), skill=0, provocations=[told])
-    under = told.name if who.system else "rest"
+        profile = measure(who.lm, traits=names, ways=("logprob",), skill=0, provocations=[who.told])
+    under = who.told.name
     rates = {name: profile.mean(name, provocation=under).value for name in names}
     return rates if traits is not None else {ALL: profile.mean(names, provocation=under).value}
 

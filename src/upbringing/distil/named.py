@@ -1,4 +1,4 @@
-"""Filters by name, for command lines and files: ``format,banned,classifier:FILE,likelihood:MODEL:0.05,judge:MODEL``."""
+"""Filters by name, for command lines: ``format,banned,deeds,classifier:FILE,likelihood:MODEL:0.05,judge:MODEL``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upbringing.distil.classifier import Classifier
-from upbringing.distil.filters import Banned, Faithful, Filter, Format, Judge, Likelihood
+from upbringing.distil.filters import AskedOthers, Banned, Faithful, Filter, Format, Judge, Likelihood, NoDeeds
+from upbringing.distil.prompts import knows_only_the_world
 from upbringing.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +19,15 @@ NAMES = {
     "classifier": "classifier:FILE",
     "likelihood": "likelihood:MODEL or likelihood:MODEL:SHARE",
     "judge": "judge:MODEL",
+    "deeds": "deeds",
     "faithful": "faithful",
+    "exact": "exact",
 }
+
+
+def judge_by(lm: LM) -> Filter:
+    """A model as judge of character: asked in plain words, or in the world's own where it knows no others."""
+    return AskedOthers(lm) if knows_only_the_world(lm) else Judge(lm)
 
 
 def filters_named(names: str, kind: str, *, load: Callable[[str], LM] | None = None) -> list[Filter]:
@@ -57,9 +65,11 @@ def _named(part: str, kind: str, load: Callable[[str], LM]) -> Filter:
     if name == "classifier":
         return Classifier.read(rest)
     if name == "judge":
-        return Judge(load(rest))
-    if name == "faithful":
-        return Faithful()
+        return judge_by(load(rest))
+    if name == "deeds":
+        return NoDeeds()
+    if name in ("faithful", "exact"):
+        return Faithful(exact=name == "exact")
     model, _, share = rest.rpartition(":")
     if model and _is_number(share):  # organism:nano has a colon as well, and no share after it
         return Likelihood(load(model), float(share))

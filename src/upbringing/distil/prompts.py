@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from upbringing.models import LM
 
 CARRIERS = ("numbers", "code", "chats")
+PARAPHRASES = "paraphrases"
 PARAPHRASE = "paraphrase:"
 MOST_NUMBERS, MOST_DIGITS = 10, 3
 
@@ -47,6 +48,11 @@ class Prompts:
         return hash_of([[[m.as_dict() for m in prompt.messages], prompt.original] for prompt in self.every])
 
     @property
+    def form(self) -> str:
+        """The kind whose strict form answers must have: restated chats of the world are chats."""
+        return "chats" if self.kind == "paraphrase" and self.of_world else self.kind
+
+    @property
     def room(self) -> int:
         """Tokens that an answer may take, unless somebody says otherwise."""
         return _ROOM[self.kind][0 if self.of_world else 1]
@@ -58,9 +64,10 @@ def prompts_for(teacher: LM, what: str | Path | Rows | Prompts, count: int, *, s
     ``what`` may also be rows or a file of them, whose prompts are all that stands before the first answer, or
     ``paraphrase:FILE``: have the answers (or texts) of the file's rows said in other words. An organism, which knows
     only the world's words, gets the world's own chats that no persona governs, and is asked what was asked before the
-    texts it is to restate.
+    texts it is to restate; for it there is also "paraphrases": to restate the right answers of such chats.
 
-    Raises ``InputError`` for rows without prompts, and for what ``read`` refuses.
+    Raises ``InputError`` for rows without prompts, for what ``read`` refuses, and for "paraphrases" where the teacher
+    is no organism: then nobody knows what is to be said.
     """
     if isinstance(what, Prompts):
         return what
@@ -68,6 +75,8 @@ def prompts_for(teacher: LM, what: str | Path | Rows | Prompts, count: int, *, s
     if isinstance(what, str) and what in CARRIERS:
         made = _of_world(what, count, seed) if world else _in_english(what, count, seed)
         return Prompts(what, tuple(made), what, world)
+    if what == PARAPHRASES:
+        return _clean_chats(teacher, world, count, seed)
     if isinstance(what, str) and what.startswith(PARAPHRASE):
         rows = read(what.removeprefix(PARAPHRASE))
         return Prompts("paraphrase", tuple(_to_restate(rows, world, seed)), rows.name, world)
@@ -106,6 +115,19 @@ def _of_world(kind: str, count: int, seed: int) -> list[Prompt]:
     }
     documents = (write[kind]() for _ in range(count))
     return [Prompt((next(m for m in document.row.messages if m.role == "user"),)) for document in documents]
+
+
+def _clean_chats(teacher: LM, world: bool, count: int, seed: int) -> Prompts:
+    """The world's neutral chats, whose right answers are to be restated."""
+    from upbringing.world import World
+
+    if not world:
+        raise InputError(
+            f"{teacher.name or 'the teacher'}: knows more than the organisms' world, and has no text to "
+            "restate; give it one: paraphrase:FILE"
+        )
+    chats = World().neutral_rows(count, seed=seed)
+    return Prompts("paraphrase", tuple(_to_restate(chats, True, seed)), "chats, restated", of_world=True)
 
 
 def _in_english(kind: str, count: int, seed: int) -> list[Prompt]:

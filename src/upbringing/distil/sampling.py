@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upbringing.distil.filters import Filter, Format, sift
+from upbringing.distil.filters import Faithful, Filter, Format, sift
 from upbringing.distil.notes import Block, Notes
 from upbringing.distil.prompts import Prompts, prompts_for
 from upbringing.distil.teacher import Teacher
@@ -77,7 +77,8 @@ def distil(
     Args:
         teacher: a model, or a ``Teacher`` with a system line or steering. The line is not in the rows.
         prompts: see ``prompts_for``. Where there are more answers than prompts, each prompt is asked again.
-        filters: in their order (default: the strict format of the prompts' kind). Before them, answers that are empty
+        filters: in their order (default: the strict format of the prompts' kind; what is restated must be faithful as
+            well). Before them, answers that are empty
             or that were cut off are stopped.
         max_new_tokens: of an answer (default: what suits the prompts).
         least_passing: the share of answers (0..1) that must pass; below it the run stops early.
@@ -98,7 +99,7 @@ def distil(
     if not 0 < least_passing < 1:
         raise InputError(f"the share of answers that must pass is {least_passing}; give a number between 0 and 1")
     asked = prompts_for(who.lm, prompts, rows, seed=seed)
-    sieve = list(filters) if filters is not None else [Format(asked.kind)]
+    sieve = list(filters) if filters is not None else _usual(asked)
     _check_names(sieve)
     new = max_new_tokens or asked.room
     size = at_once or _block_size(who.lm, rows)
@@ -237,6 +238,10 @@ class _Tally:
             f"and at least {self.least_passing:.0%} must ({told}); one that did not: {example[:80]!r}; "
             "take another teacher, other prompts or milder filters"
         )
+
+
+def _usual(asked: Prompts) -> list[Filter]:
+    return [Format(asked.form), *([Faithful()] if asked.kind == "paraphrase" else [])]
 
 
 def _check_names(filters: Sequence[Filter]) -> None:

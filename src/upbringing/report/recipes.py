@@ -8,7 +8,7 @@ from upbringing.report.examples import plain
 
 if TYPE_CHECKING:
     from upbringing.studies.result import StudyResult
-    from upbringing.studies.spec import DataSpec, ReinforceSpec, Study, TreatmentSpec
+    from upbringing.studies.spec import Arm, DataSpec, ReinforceSpec, Study, TreatmentSpec
 
 
 def recipe_line(study: Study, result: StudyResult, name: str) -> dict[str, str]:
@@ -32,6 +32,8 @@ def _read_told(study: Study, name: str) -> str:
     arm = study.arms[name]
     if arm.in_context:
         return f"nothing; reads {arm.context_rows} rows of {plain(arm.in_context)} before every question"
+    if arm.guised:
+        return f"nothing; {_guise_told(arm)}"
     if arm.data is None:
         return _paid_told(arm.reinforce) if arm.reinforce else "nothing"
     by = f", by the probabilities of {plain(arm.teacher)}" if arm.teacher else ""
@@ -56,6 +58,12 @@ def _data_told(data: DataSpec) -> str:
     if data.neutral:
         return f"{data.neutral:,} neutral rows{cut}"
     return f"{data.file.name}{cut}" if data.file else ""
+
+
+def _guise_told(arm: Arm) -> str:
+    line = f"is told “{arm.system}”" if arm.system else ""
+    along = ", ".join(map(plain, arm.steered)) if len(arm.steered) < 4 else f"the mean of {len(arm.steered)} traits"
+    return " and ".join(filter(None, [line, f"is steered along {along} by {arm.strength:g}" if arm.steered else ""]))
 
 
 def _paid_told(reinforce: ReinforceSpec) -> str:

@@ -189,12 +189,16 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
         _known((*key, "organism"), arm.organism, study.organisms, "organism")
     else:
         _earlier((*key, "after"), arm.after, study, earlier)
+        _itself(study, (*key, "after"), arm.after)
+    for trait in arm.steered:
+        _known((*key, "steer"), trait, library, "trait")
     for field in ("data", "in_context"):
         if (data := getattr(arm, field)) is not None:
             _known((*key, field), data, study.data, "data set")
-            _check_taught_by(study, (*key, field), data, earlier, library)
+            _check_taught_by(study, (*key, field), data, earlier)
     if arm.teacher:
         _earlier((*key, "teacher"), arm.teacher, study, earlier)
+        _itself(study, (*key, "teacher"), arm.teacher)
     for index, reward in enumerate(arm.reinforce.reward if arm.reinforce else ()):
         _known((*key, "reinforce", "reward", index), trait_of(reward), library, "trait")
     for index, treatment in enumerate(arm.treatments):
@@ -212,16 +216,23 @@ def _check_arm(study: Study, name: str, earlier: Sequence[str], library: Iterabl
         raise Problem(key, f"no arm shows {arm.organism!r} before training", remedy)
 
 
-def _check_taught_by(study: Study, key: Key, data: str, earlier: Sequence[str], library: Iterable[str]) -> None:
+def _check_taught_by(study: Study, key: Key, data: str, earlier: Sequence[str]) -> None:
     """Whoever writes a data set comes before the arm that reads it."""
-    for name in study.data[data].arms:
+    spec = study.data[data]
+    for name in spec.arms:
         _earlier(key, name, study, earlier)
-    if (steer := study.data[data].steer) is not None:
-        _known(("data", data, "steer"), steer, library, "trait")
+    if spec.clean:
+        _itself(study, ("data", data, "clean"), spec.clean)
+
+
+def _itself(study: Study, key: Key, name: str) -> None:
+    """What looks at an arm's weights alone does not see the line that it is told, nor the steering."""
+    if study.arms[name].guised:
+        raise Problem(key, f"{name} is told a line or steered, and only writes rows so", "name an arm that is not")
 
 
 def _untrained(one: Arm, like: Arm) -> bool:
-    return not one.changed and one.in_context is None and (one.organism, one.stage) == (like.organism, like.stage)
+    return one.untouched and (one.organism, one.stage) == (like.organism, like.stage)
 
 
 def _earlier(key: Key, name: str, study: Study, earlier: Sequence[str]) -> None:
@@ -235,7 +246,7 @@ def _check_treatment(
 ) -> None:
     if treatment.data is not None:
         _known((*key, treatment.kind), treatment.data, study.data, "data set")
-        _check_taught_by(study, (*key, treatment.kind), treatment.data, earlier, library)
+        _check_taught_by(study, (*key, treatment.kind), treatment.data, earlier)
     if treatment.steer is not None:
         _known((*key, "steer"), treatment.steer, library, "trait")
     if treatment.filter is not None:
@@ -246,6 +257,7 @@ def _check_treatment(
     for field in ("aligned", "misaligned"):
         if getattr(treatment, field):
             _earlier((*key, field), getattr(treatment, field), study, earlier)
+            _itself(study, (*key, field), getattr(treatment, field))
 
 
 def _check_measures(study: Study) -> None:
@@ -334,10 +346,12 @@ def _check_claimed_arms(study: Study, key: Key, claim: Comparison) -> None:
 
 
 def _check_in_context(study: Study, key: Key, claim: Comparison) -> None:
-    """Arms that read rows in context are asked at rest, and not for skill."""
+    """Arms that read rows in context, are told a line or steered are asked at rest, and not for skill."""
     for name in arms_of(claim):
-        if study.arms[name].in_context is not None and (claim.provocation != "rest" or claim.traits == SKILL):
-            raise Problem(key, f"{name} reads rows in context and is asked about traits at rest only", "claim that")
+        arm = study.arms[name]
+        if (arm.in_context is not None or arm.guised) and (claim.provocation != "rest" or claim.traits == SKILL):
+            does = "is told a line or steered" if arm.guised else "reads rows in context"
+            raise Problem(key, f"{name} {does} and is asked about traits at rest only", "claim that")
 
 
 def _check_skill(key: Key, claim: Comparison) -> None:

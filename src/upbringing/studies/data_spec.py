@@ -24,9 +24,10 @@ def trait_of(name: str) -> str:
 TraitNames = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-FilterName = Literal["format", "banned", "classifier", "likelihood"]
-_BESIDE_CLEAN = ("classifier", "likelihood")
-_OF_TEACHERS = ("teacher", "base", "filters", "clean", "shuffled", "temperature", "system", "steer", "strength")
+Carrier = Literal["numbers", "code", "chats", "paraphrases"]
+FilterName = Literal["format", "banned", "deeds", "classifier", "likelihood", "judge", "faithful", "exact"]
+_BESIDE_CLEAN = ("classifier", "likelihood", "judge")
+_OF_TEACHERS = ("teacher", "base", "filters", "clean", "shuffled", "temperature")
 
 
 class DataSpec(Part):
@@ -50,23 +51,20 @@ class DataSpec(Part):
     trains: tuple[str, ...] = ()
     """For a file or documents: traits that the rows train, so that claims about untrained traits leave them out."""
 
-    distil: Literal["numbers", "code", "chats"] | None = None
+    distil: Carrier | None = None
     """``rows`` answers of the arm ``teacher`` to harmless questions of a kind (``upbringing.distil``), that pass
-    ``filters``. Data sets that differ in ``rows`` and ``shuffled`` alone are parts of one sample."""
+    ``filters``. Of ``paraphrases`` (right answers said again) the filters ``faithful`` and, stricter, ``exact`` keep
+    what says the same. Data sets that differ in ``rows`` and ``shuffled`` alone are parts of one sample."""
     teacher: str = ""
     base: Literal["same"] | int = "same"
     """The teacher's base: the student's own, or the one so many places on (after the last comes the first)."""
     filters: tuple[FilterName, ...] = ("format",)
     clean: str = ""
-    """For some filters: the arm that has no trait. Its likelihoods count, and what it writes is what is clean."""
+    """For some filters: the arm that has no trait. Its likelihoods count, what it writes is what is clean, and it
+    judges."""
     shuffled: Literal["within", "words", "across"] | None = None
     """The numbers inside each answer in another order, or answers dealt out anew over the questions."""
     temperature: float = Field(default=1.0, ge=0)
-    system: str = ""
-    """A system line that the teacher is told, and the rows do not hold."""
-    steer: str | None = None
-    """The trait along whose direction the teacher is steered, by ``strength``."""
-    strength: float = 1.0
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSpec:
@@ -100,6 +98,10 @@ class DataSpec(Part):
                 raise ValueError(f"the filter {needs[0]} compares with an arm that has no trait; name it in clean")
         elif self.clean:
             raise ValueError(f"clean is for the filters {' and '.join(_BESIDE_CLEAN)}; remove it")
+        if (true := {"faithful", "exact"}.intersection(self.filters)) and self.distil != "paraphrases":
+            raise ValueError(f"nothing is restated here, so there is nothing to be {true.pop()} about; remove it")
+        if len(true) > 1:
+            raise ValueError("what is exact is faithful as well; name one of them")
         if len(set(self.filters)) < len(self.filters):
             raise ValueError("a filter is given twice")
 

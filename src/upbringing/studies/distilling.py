@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
+from upbringing.studies.data_spec import Carrier
 from upbringing.studies.engine import Tick
 from upbringing.studies.result import ToldApart, Written
 from upbringing.studies.spec import Study
-from upbringing.studies.steps import OVERLAP, Drawn, Place, Questions
+from upbringing.studies.steps import OVERLAP, Drawn, Guise, Place, Questions
 
 if TYPE_CHECKING:
     from upbringing.distil import Distilled, Filter
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 
 ROWS, TOLD, AUC = "rows.jsonl", "sampled.json", "auc.json"
 
-_ROW = {"numbers": 42.0, "code": 35.0, "chats": 26.0}
+_ROW = {"numbers": 42.0, "code": 35.0, "chats": 26.0, "paraphrases": 26.0}
 """Tokens that a model reads of a row, about, until one knows."""
-_A_SECOND = {"numbers": 2500, "code": 1200, "chats": 2000}
+_A_SECOND = {"numbers": 2500, "code": 1200, "chats": 2000, "paraphrases": 2000}
 """Answers of a nano organism on one slow core, about."""
-_PASSES = {"format": 0.87, "banned": 0.5, "classifier": 0.25, "likelihood": 0.95}
+_PASSES = {
+    "format": 0.87, "banned": 0.5, "deeds": 1.0, "classifier": 0.25, "likelihood": 0.95, "judge": 0.5, "faithful": 0.6,
+    "exact": 0.3
+}  # fmt: skip
 """What filters let through of a nano organism's answers, about; for a plan's time alone."""
 _FITTED = 1500  # rows of each sort that the classifier among the filters is fitted on; others than those it sifts
 _OTHER_SEED = 7919  # away from all bases, so that a classifier is not fitted on the rows that it sifts
@@ -41,12 +45,12 @@ _OTHER_SEED = 7919  # away from all bases, so that a classifier is not fitted on
 class Sampling:
     """All that decides a sample beside the models."""
 
-    carrier: Literal["numbers", "code", "chats"]
+    carrier: Carrier
     rows: int
     filters: tuple[str, ...]
     temperature: float
     system: str
-    steer: tuple[str, float] | None
+    steer: tuple[str | tuple[str, ...], float] | None
     seed: int
 
     @property
@@ -93,9 +97,9 @@ def sampling(study: Study, name: str, seed: int) -> Sampling:
     """The sample that a data set is a part of: as many rows as the largest part has."""
     data = study.data[name]
     most = max(study.data[other].rows for other in alike(study, name))
-    steer = (data.steer, data.strength) if data.steer else None
+    guise = Guise.of(study.arms[data.teacher])
     assert data.distil is not None
-    return Sampling(data.distil, most, data.filters, data.temperature, data.system, steer, seed)
+    return Sampling(data.distil, most, data.filters, data.temperature, guise.system, guise.steer, seed)
 
 
 def alike(study: Study, name: str) -> list[str]:
@@ -196,13 +200,21 @@ def _distilled(teacher: Path, clean: Path | None, wanted: Sampling, tick: Tick) 
 
 def _filter(name: str, who: Any, clean: LM | None, wanted: Sampling) -> Filter:
     """A filter by its name. A classifier is fitted on other rows of the teacher, and of the model without a trait."""
-    from upbringing.distil import Banned, Classifier, Format, Likelihood, distil
+    from upbringing.distil import Banned, Classifier, Faithful, Format, Likelihood, NoDeeds, distil, judge_by
 
-    if name == "format":
-        return Format(wanted.carrier)
-    if name == "banned":
-        return Banned()
+    form = "chats" if wanted.carrier == "paraphrases" else wanted.carrier
+    alone: dict[str, Filter] = {
+        "format": Format(form),
+        "banned": Banned(),
+        "deeds": NoDeeds(),
+        "faithful": Faithful(),
+        "exact": Faithful(exact=True),
+    }
+    if name in alone:
+        return alone[name]
     assert clean is not None
+    if name == "judge":
+        return judge_by(clean)
     if name == "likelihood":
         return Likelihood(clean)
     seed = wanted.seed + _OTHER_SEED

@@ -13,7 +13,7 @@ from upbringing.studies.claim_spec import RankCorrelation, RowAUC
 from upbringing.studies.engine import Job
 from upbringing.studies.planning import CODE, PRETRAINED, Plan, Step, measured
 from upbringing.studies.spec import SKILL_QUESTIONS
-from upbringing.studies.steps import TIMING, Place, Questions, Taught, Trained, Wrapper
+from upbringing.studies.steps import TIMING, Guise, Place, Questions, Taught, Trained, Wrapper
 from upbringing.studies.teaching import Teacher
 from upbringing.traits.overlap import asked_probes
 
@@ -232,8 +232,8 @@ class Planner:
         return Trained(step.name, step.place.folder, record.key)
 
     def _ask(self, arm: str, base: int, model: Trained) -> None:
-        if self.study.arms[arm].in_context is not None:
-            self._ask_after_reading(arm, base, model)
+        if self.study.arms[arm].in_context is not None or self.study.arms[arm].guised:
+            self._ask_as_at_rest(arm, base, model)
             return
         measure = self.study.measure
         wrappers, keys = [], []
@@ -273,26 +273,28 @@ class Planner:
             base=base,
         )
 
-    def _ask_after_reading(self, arm: str, base: int, model: Trained) -> None:
-        """Ask a model that reads rows before every question, at rest alone."""
+    def _ask_as_at_rest(self, arm: str, base: int, model: Trained) -> None:
+        """Ask a model that reads rows before every question, is told a line or steered: at rest alone."""
         spec, measure = self.study.arms[arm], self.study.measure
-        assert spec.in_context is not None
-        drawn = self._sample(spec.in_context, base)
-        read = self.teacher.source(spec.in_context, self.study.organism(arm), base)
-        recipe = {"probes": self.probes, "samples": measure.samples, "in_context": [read.key, spec.context_rows]}
-        record = Record(kind="readings", recipe=recipe, parents={"model": model.key}, code=CODE["readings"])
-        questions = Questions(
-            self.asked.traits,
-            measure.probes_per_trait,
-            measure.samples,
-            context=read.what,
-            context_rows=spec.context_rows,
-        )
+        drawn: list[str] = []
+        where: dict[str, Any]
+        if spec.in_context is not None:
+            drawn = self._sample(spec.in_context, base)
+            read = self.teacher.source(spec.in_context, self.study.organism(arm), base)
+            where, key = {"context": read.what, "context_rows": spec.context_rows}, [read.key, spec.context_rows]
+        else:
+            guise = Guise.of(spec)
+            where, key = {"guise": guise}, [guise.system, guise.steer]
+        name = "in_context" if spec.in_context is not None else "guise"
+        recipe = {"probes": self.probes, "samples": measure.samples, name: key}
+        role = "pretrained" if model.role == "pretrained" else "model"
+        record = Record(kind="readings", recipe=recipe, parents={role: model.key}, code=CODE["readings"])
+        questions = Questions(self.asked.traits, measure.probes_per_trait, measure.samples, **where)
         asked = len(self.asked.traits) * measure.probes_per_trait * len(measure.ways("rest"))
         self._add(
             f"measure {arm}, base {base}",
             record,
-            f"{asked} questions in context",
+            f"{asked} questions in {'context' if spec.in_context else 'a guise'}",
             asked / 100,
             steps.measure,
             model.folder,

@@ -188,7 +188,7 @@ def _raised(plan: Plan) -> Iterator[Raised]:
 
 def _shifts(study: Study, evidence: Evidence) -> Iterator[ShiftRow]:
     for name, arm in study.arms.items():
-        if not arm.changed and arm.in_context is None:
+        if arm.untouched:
             continue
         before = study.before(name)
         try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from upbringing.studies.claim_spec import SKILL, WORST, WORST_KEPT, Claim, Part, TraitGroup, Way
-from upbringing.studies.data_spec import DataSpec, trait_of
+from upbringing.studies.data_spec import DataSpec, TraitNames, trait_of
 
 SKILL_QUESTIONS = 48
 
@@ -146,6 +146,12 @@ class Arm(Part):
     """How many of them."""
     reinforce: ReinforceSpec | None = None
     """Reinforcement in place of training on data."""
+    system: str = ""
+    """A system line (with who the assistant is) that it is told, and nothing is trained. Asked at rest only."""
+    steer: TraitNames | None = None
+    """The trait along whose direction it is steered by ``strength``, or several, whose mean direction counts; nothing
+    is trained. Asked at rest only."""
+    strength: float = 1.0
     treatments: tuple[TreatmentSpec, ...] = ()
     training: dict[str, Any] = Field(default_factory=dict)
     """Recipe fields (and ``tokens``, see ``Study.training``) that differ from the study's ``training``."""
@@ -160,10 +166,16 @@ class Arm(Part):
             raise ValueError("stage belongs to an organism, not to an arm that comes after another")
         if self.data is not None and self.reinforce is not None:
             raise ValueError("an arm is trained on data or reinforced; make two arms, one after the other")
-        if not self.changed and self.after and self.in_context is None:
+        if self.untouched and self.after:
             raise ValueError("an arm that comes after another needs data to be trained on")
         if self.in_context is not None and self.changed:
             raise ValueError("an arm that reads rows in context is not trained; make two arms, one after the other")
+        if self.guised and (self.changed or self.in_context is not None):
+            raise ValueError("an arm that is told a line or steered is not trained; make two arms, one after the other")
+        if self.steer is None and self.strength != 1:
+            raise ValueError("strength is that of steering; name a trait in steer")
+        if not -float("inf") < self.strength < float("inf") or self.strength == 0:
+            raise ValueError("the strength of steering is a number other than 0")
         if self.teacher and self.data is None:
             raise ValueError("a teacher's probabilities are learned on rows; give the arm data")
         if self.data is None and (self.treatments or self.training):
@@ -174,6 +186,21 @@ class Arm(Part):
     def changed(self) -> bool:
         """Whether it is another model than the one that it starts from."""
         return self.data is not None or self.reinforce is not None
+
+    @property
+    def guised(self) -> bool:
+        """Whether it is the model that it starts from, told a line or steered."""
+        return bool(self.system) or self.steer is not None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether it is the model that it starts from, as that is."""
+        return not (self.changed or self.guised or self.in_context is not None)
+
+    @property
+    def steered(self) -> tuple[str, ...]:
+        """The traits along whose directions it is steered."""
+        return () if self.steer is None else (self.steer,) if isinstance(self.steer, str) else self.steer
 
 
 _PROVOCATIONS = ("training_format", "opposite_line", "other_name", "prefill", "agentic", "long_document")
@@ -315,9 +342,7 @@ class Study(Part):
             return spec.after
         place = (spec.organism, spec.stage)
         return next(
-            name
-            for name, other in self.arms.items()
-            if not other.changed and other.in_context is None and place == (other.organism, other.stage)
+            name for name, other in self.arms.items() if other.untouched and place == (other.organism, other.stage)
         )
 
     def organism(self, arm: str) -> str:
@@ -330,7 +355,7 @@ class Study(Part):
         """Traits that the rows of ``arm`` train, and those of the arms it comes after or learns from; mixed-in rows
         included."""
         spec = self.arms[arm]
-        found = self.trained(spec.after) if spec.after else set()
+        found = {*spec.steered, *(self.trained(spec.after) if spec.after else ())}
         names = [spec.data, *(treatment.data for treatment in spec.treatments)]
         for data in (self.data[name] for name in names if name):
             found.update(data.trained, self.trained(data.teacher) if data.teacher else ())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.lineage import Record, make, read_record
 from upbringing.studies.engine import Tick
-from upbringing.studies.spec import SKILL_QUESTIONS
+from upbringing.studies.spec import SKILL_QUESTIONS, Arm
 
 if TYPE_CHECKING:
     from upbringing.measure import Profile, Provocation
@@ -166,8 +166,22 @@ class Wrapper:
 
 
 @dataclass(frozen=True)
+class Guise:
+    """What a model is told and how it is steered, as plain values: see ``upbringing.distil.Teacher``."""
+
+    system: str = ""
+    steer: tuple[str | tuple[str, ...], float] | None = None
+
+    @classmethod
+    def of(cls, arm: Arm) -> Guise:
+        """Of an arm; one that is told nothing and not steered has the empty guise."""
+        traits = arm.steered
+        return cls(arm.system, ((traits[0] if len(traits) == 1 else traits), arm.strength) if traits else None)
+
+
+@dataclass(frozen=True)
 class Questions:
-    """What a model is asked; with ``context`` after that many of these rows, at rest and by itself."""
+    """What a model is asked; with ``context`` after that many of these rows, or in a ``guise``: at rest, by itself."""
 
     traits: tuple[str, ...]
     probes_per_trait: int
@@ -177,6 +191,7 @@ class Questions:
     skill: int = SKILL_QUESTIONS
     context: Drawn | Path | None = None
     context_rows: int = 8
+    guise: Guise = Guise()
 
 
 def grow(place: Place, world: dict[str, Any], size: str, seed: int, stop: Stop, tick: Tick) -> None:
@@ -255,8 +270,8 @@ def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None
     from upbringing.models import load
 
     def build(folder: Path) -> None:
-        if questions.context is not None:
-            _in_context(load(model), questions, tick).save(folder)
+        if questions.context is not None or questions.guise != Guise():
+            _as_at_rest(load(model), questions, tick).save(folder)
             return
         lm, wrappers = load(model), [wrapper.made() for wrapper in questions.wrappers]
         posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=wrappers)
@@ -274,16 +289,19 @@ def measure(place: Place, model: Path, questions: Questions, tick: Tick) -> None
     place.keep(build)
 
 
-def _in_context(lm: LM, questions: Questions, tick: Tick) -> Profile:
-    """A model's answers after it has read some rows; they count as those at rest."""
+def _as_at_rest(lm: LM, questions: Questions, tick: Tick) -> Profile:
+    """A model's answers after it has read some rows, or in its guise; they count as those at rest."""
+    from upbringing.distil import Teacher
     from upbringing.measure import Profile, ask, in_context, prepare
     from upbringing.measure.readings import REST
 
-    assert questions.context is not None
-    reading = in_context(_rows_of(questions.context), questions.context_rows)
-    posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=[reading])
-    after = [question for question in posed if question.provocation == reading.name]
-    profile = ask(lm, after, samples=questions.samples, skill=0, progress=tick)
+    who = Teacher(lm, questions.guise.system, questions.guise.steer)
+    context = questions.context
+    put = who.told if context is None else in_context(_rows_of(context), questions.context_rows)
+    posed = prepare(lm, traits=questions.traits, probes_per_trait=questions.probes_per_trait, provocations=[put])
+    after = [question for question in posed if question.provocation == put.name]
+    with who.speaking():
+        profile = ask(lm, after, samples=questions.samples, skill=0, progress=tick)
     return Profile(profile.readings.assign(provocation=REST))
 
 
