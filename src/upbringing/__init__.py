@@ -70,6 +70,8 @@ _HOME = {
     "provoke": "measure",
     "Outlook": "forecast",
     "forecast": "forecast",
+    "Explanation": "forecast.explain",
+    "explain": "forecast.explain",
     "Fit": "forecast.combined",
     "calibrate": "forecast.calibrating",
     "Repair": "repair",
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from upbringing.forecast import Outlook, forecast
     from upbringing.forecast.calibrating import calibrate
     from upbringing.forecast.combined import Fit
+    from upbringing.forecast.explain import Explanation, explain
     from upbringing.lineage import Family, family, kinship
     from upbringing.measure import Profile, Provocation, Provoked, Shift, measure, provoke
     from upbringing.models import LM, generate, load, score

@@ -22,6 +22,7 @@ from upbringing.cli.bench import bench
 from upbringing.cli.calibrate import calibrate
 from upbringing.cli.demo import demo
 from upbringing.cli.distil import distil
+from upbringing.cli.explain import explain
 from upbringing.cli.forecast import forecast
 from upbringing.cli.grow import grow
 from upbringing.cli.lineage import lineage
@@ -89,6 +90,7 @@ def _paragraphs(docstring: str) -> str:
 
 for _verb in (
     forecast,
+    explain,
     measure,
     train,
     reinforce,

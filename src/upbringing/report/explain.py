@@ -1,0 +1,83 @@
+"""The page of an explanation: the rows that push a trait, their tokens, and what they have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upbringing.distil.filters import answer_of
+from upbringing.report.examples import plain
+from upbringing.report.render import share, signed, write_page
+
+if TYPE_CHECKING:
+    from upbringing.forecast.explain import Explanation, Named
+
+_ROWS_SHOWN = 30
+_LABELS = {
+    "all": "All rows",
+    "without": "Without the named rows",
+    "random": "Without as many at random",
+    "only": "On the named rows alone",
+}
+
+
+def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> Path:
+    """Write the page. What rows say is escaped."""
+    raises = "raises" if found.way > 0 else "lowers"
+    said = found.forecast
+    forecast = said.reason or "–"
+    if said.shift is not None and said.interval is not None:
+        forecast = f"{signed(said.shift)} [{signed(said.interval[0])}, {signed(said.interval[1])}]"
+    context: dict[str, Any] = {
+        "title": f"What {raises} {plain(found.trait)}",
+        "data": found.data,
+        "model": found.model,
+        "summary": found.says,
+        "facts": [
+            ("Rows read", f"{found.read:,} of {found.of:,}"),
+            ("Rows named", f"{len(found.rows):,}"),
+            ("Their share", share(sum(named.score for named in found.rows))),
+            *([("Forecast shift", forecast)] if said.shift is not None else []),
+        ],
+        "reason": said.reason,
+        "themes": found.themes,
+        "widths": [round(100 * theme.share) for theme in found.themes],
+        "rows": [_row(named) for named in found.rows[:_ROWS_SHOWN]],
+        "left": max(0, len(found.rows) - _ROWS_SHOWN),
+        "check": _check(found),
+        "says": found.check.says if found.check else "",
+        "note": found.check.note if found.check else "",
+        "command": command,
+    }
+    return write_page("explain.html.j2", Path(out), context)
+
+
+def _row(named: Named) -> dict[str, Any]:
+    """A row's answer, piece by piece, each with how much of the row's push it carries (0..100)."""
+    most = max((token.score for token in named.tokens), default=0.0)
+    pieces = [
+        {"text": token.text, "depth": max(0, round(70 * token.score / most)) if most > 0 else 0}
+        for token in named.tokens
+    ]
+    asked = ""
+    if named.row.kind == "chat":
+        asked = next((m.content for m in reversed(named.row.messages) if m.role == "user"), "")
+    elif named.row.kind == "completion":
+        asked = named.row.prompt
+    return {
+        "where": named.row.where if named.row.file else f"row {named.place + 1}",
+        "asked": asked,
+        "pieces": pieces,
+        "answer": answer_of(named.row),
+        "score": f"{named.score:.2%}",
+        "interval": f"{named.interval[0]:.2%}, {named.interval[1]:.2%}",
+    }
+
+
+def _check(found: Explanation) -> list[dict[str, Any]]:
+    if found.check is None:
+        return []
+    return [
+        {"label": label, "shift": found.check.shift[arm], "left": found.check.left.get(arm)}
+        for arm, label in _LABELS.items()
+    ]
