@@ -520,11 +520,12 @@ def test_forecasts_are_shown_beside_their_goals_and_the_best_method_first(tmp_pa
         return {**one, **rest, "cannot_tell": silent}
 
     told = {"methods": {"text": scored(0.25), "forecast": scored(0.75)}, "split": "judgement", "bases": [0, 1, 2]}
+    told["ceiling"] = scored(0.875)
     (tmp_path / "scores.json").write_text(json.dumps(told), encoding="utf-8")
     block = forecasts_of(tmp_path / "scores.json").replace("\u00a0", " ")
     assert "with 3 bases" in block
-    assert "| r, all routes | 0.88–0.95, on the sets they were made on | 0.95 | 0.75 [0.65, 0.85] |" in block
-    assert "| r, document | – | 0.90 | – |" in block
+    assert "| r, all routes | 0.88–0.95, on the sets they were made on | 0.95 | 0.75 [0.65, 0.85] | 0.88 |" in block
+    assert "| r, document | – | 0.90 | – | – |" in block
     assert block.index("| **forecast** |") < block.index("| text (baseline) |")
     assert parse(block).bases == 3
 

@@ -75,15 +75,17 @@ def bench(
         result: dict[str, Any] = {"truth": str(out / TRUTH), "sets": table["set"].nunique(), "failures": failures}
     else:
         from upbringing.forecast.bench.looking import tasks as looks
-        from upbringing.forecast.bench.running import run
+        from upbringing.forecast.bench.running import ceiling, run
 
         lenses = list(dict.fromkeys(lens for way in ways for lens in way.lenses))
         failures += _do(looks(made, lenses, chosen), out)
         with show.working("scoring"):
             scores = run(made, ways, split)
-        _print_scores(scores, split, stderr=json == "-")
+            best = ceiling(made, split, table) if len(made.bases) > 1 else None
+        _print_scores(scores, best, split, stderr=json == "-")
         result = {
             "methods": {name: one.as_dict() for name, one in scores.items()},
+            "ceiling": best.as_dict() if best else None,
             "split": split,
             "organism": organism,
             "bases": [base.seed for base in made.bases],
@@ -211,19 +213,26 @@ def _print_truth(table: pd.DataFrame, *, stderr: bool) -> None:
     show.print_table(show.console(stderr=stderr), columns, rows, title=title, spare=1)
 
 
-def _print_scores(scores: dict[str, Score], split: str, *, stderr: bool) -> None:
+def _print_scores(scores: dict[str, Score], best: Score | None, split: str, *, stderr: bool) -> None:
     from upbringing.cli import show
 
-    rows = []
     ranked = sorted(scores.items(), key=lambda item: -(item[1].r.value if item[1].r.value == item[1].r.value else -2))
-    for name, one in ranked:
-        routes = [one.r_by_route[route].value if route in one.r_by_route else None for route in _ROUTES]
-        numbers = [one.r.value, *routes, one.specificity.value, one.auroc, one.coverage]
-        rows.append((name, *(show.number(n) for n in numbers), f"{one.cost:.3g}"))
+    rows = [(name, *_scored(one), show.number(one.coverage), f"{one.cost:.3g}") for name, one in ranked]
+    if best:
+        rows.append(("other bases", *_scored(best), "", ""))
     title = f"{split}: forecasts of {next(iter(scores.values())).cases} cases"
     out = show.console(stderr=stderr)
     show.print_table(out, _COLUMNS, rows, title=title, spare=1)
     out.print(
         "r: forecast against measured shift, by route; spec: without the mean over traits;\n"
-        "AUC: harmful sets against harmless; 90%: coverage; cost: forward passes over the rows"
+        "AUC: harmful sets against harmless; 90%: coverage; cost: forward passes over the rows;\n"
+        "other bases: what the same data did to them, which no forecast may know"
     )
+
+
+def _scored(one: Score) -> list[str]:
+    """Correlations over all, by route and without the mean over traits, and the AUROC."""
+    from upbringing.cli import show
+
+    routes = [one.r_by_route[route].value if route in one.r_by_route else None for route in _ROUTES]
+    return [show.number(n) for n in (one.r.value, *routes, one.specificity.value, one.auroc)]

@@ -14,6 +14,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.forecast.bench.looking import read_view
+from upbringing.forecast.bench.methods import Mean
 from upbringing.forecast.bench.recipe import DataSet
 from upbringing.forecast.bench.sampling import Base
 from upbringing.forecast.bench.score import Cases, Said, Score, score
@@ -55,6 +56,22 @@ def of_method(bench: Bench, method: Method, split: str, table: pd.DataFrame) -> 
         fitted = method.fit(learned, bench.traits)
         said = [fitted.predict(one.case) for one in judged]
     return score(_stacked(said), cases(bench, judged), cost=method.cost(len(bench.traits)))
+
+
+def ceiling(bench: Bench, split: str, table: pd.DataFrame) -> Score:
+    """What a forecast could hope for: each case told by what the same data did to the other bases, on average.
+
+    No method may look at that. Where organisms differ, or truth is noisy, it falls short of 1 as well.
+    """
+    every = measured(bench, Mean(), split, table)
+    said = []
+    for one in every:
+        others = [other.shift for other in every if other.case.name == one.case.name and other is not one]
+        if not others:
+            raise InputError("one base has no others to compare with; the bench needs two or more")
+        told = np.mean(others, axis=0)
+        said.append(Forecast.around(told, np.full(len(told), np.nan)))
+    return score(_stacked(said), cases(bench, every), cost=0.0)
 
 
 def left_out(method: Method, every: Sequence[Measured], traits: Sequence[str]) -> list[Forecast]:
