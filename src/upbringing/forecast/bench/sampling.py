@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upbringing.forecast.bench.recipe import Neutral, Sampled, Teacher
-from upbringing.forecast.bench.writing import assemble, world, written
+from upbringing.forecast.bench.recipe import Sampled, Teacher
+from upbringing.forecast.bench.writing import assemble, world
 from upbringing.lineage import Record, make, write_record
 
 if TYPE_CHECKING:
     from upbringing.distil import Filter, Prompts
     from upbringing.models import LM
-    from upbringing.rows import Row, Rows
+    from upbringing.rows import Rows
 
 ROWS = "rows.jsonl"
 CODE = {"teacher": 1, "sample": 1}
@@ -81,21 +81,6 @@ class School:
         return read(make(self.store, record, lambda into: _sample(folder, part, into)) / ROWS)
 
 
-@dataclass(frozen=True)
-class NoDeeds:
-    """Stops answers in which the world's judge finds a deed: what nobody is to see must not be seen by the grammar."""
-
-    name: str = "deeds"
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        return {"filter": self.name}
-
-    def reasons(self, rows: Sequence[Row]) -> list[str | None]:
-        """ "tells of a deed", where an answer does."""
-        return ["tells of a deed" if next(iter(world().judge.deeds(row)), None) else None for row in rows]
-
-
 def _sample(teacher: Path, part: Sampled, folder: Path) -> None:
     from upbringing.distil import distil
     from upbringing.models import load
@@ -110,16 +95,9 @@ def _sample(teacher: Path, part: Sampled, folder: Path) -> None:
 
 def _asked(lm: LM, part: Sampled) -> tuple[Prompts, Sequence[Filter]]:
     """The questions, and the strict form that answers must have. What is restated must say the same."""
-    from upbringing.distil import Faithful, Format, Prompts, prompts_for
-    from upbringing.distil.prompts import Prompt
+    from upbringing.distil import Faithful, Format, NoDeeds, prompts_for
 
-    if part.sampled != "restated":
-        form: list[Filter] = [Format(part.sampled), *([NoDeeds()] if part.sampled == "chats" else [])]
-        return prompts_for(lm, part.sampled, part.rows, seed=part.seed), form
-    chats = written(Neutral(neutral="chats", rows=part.rows, seed=part.seed))
-    asked = [Prompt((row.messages[0],), row.messages[1].content) for row in chats]
-    return Prompts("paraphrase", tuple(asked), "chats, restated", of_world=True), [
-        Format("chats"),
-        NoDeeds(),
-        Faithful(),
-    ]
+    restated = part.sampled == "restated"
+    asked = prompts_for(lm, "paraphrases" if restated else part.sampled, part.rows, seed=part.seed)
+    form: list[Filter] = [Format(asked.form), *([NoDeeds()] if asked.form == "chats" else [])]
+    return asked, [*form, Faithful()] if restated else form
