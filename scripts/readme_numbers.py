@@ -33,7 +33,7 @@ from scripts.readme.demo import demo_of  # noqa: E402
 from scripts.readme.forecasts import PLACE as FORECASTS  # noqa: E402
 from scripts.readme.forecasts import forecasts_of  # noqa: E402
 from scripts.readme.numbers import block_in, compare, marks, parse, with_block  # noqa: E402
-from scripts.readme.plots import plot_of  # noqa: E402
+from scripts.readme.plots import forecast_plot, plot_of  # noqa: E402
 from scripts.readme.repairs import PLACE, repairs_of  # noqa: E402
 
 README, PLOTS, STUDIES = ROOT / "README.md", ROOT / "docs", ROOT / "studies"
@@ -77,6 +77,7 @@ def write(
         blocks[PLACE] = repairs_of(repairs)
     if bench:
         blocks[FORECASTS] = forecasts_of(bench)
+        plots[PLOTS / "forecast.svg"] = forecast_plot(bench.with_name("forecasts.parquet"))
     pages: dict[Path, str] = {}
     for name, block in blocks.items():
         page = page_of(name)

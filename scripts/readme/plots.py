@@ -24,6 +24,24 @@ def plot_of(folder: Path) -> str:
     return _alone(str(dose_figure(result.doses[0])) if result.doses else _forest(result))
 
 
+def forecast_plot(said: Path) -> str:
+    """What the usual forecast said and what came true, a dot a data set and base: the mean over misaligned traits."""
+    import pandas as pd
+
+    from upbringing.report import figures
+    from upbringing.traits import traits
+
+    table = pd.read_parquet(said)
+    misaligned = [name for name, trait in traits().items() if trait.alignment]
+    table = table[(table["method"] == "forecast") & table["trait"].isin(misaligned)]
+    dots = table.groupby(["route", "set", "base"], sort=False)[["shift", "truth"]].mean().reset_index()
+    panels = {
+        str(route): list(zip(of["shift"], of["truth"], strict=True)) for route, of in dots.groupby("route", sort=False)
+    }
+    labels = {"xlabel": "forecast shift, before training", "ylabel": "measured shift"}
+    return _alone(str(figures.against(panels, title="Forecast against measured shift, by route", **labels)))
+
+
 def _forest(result: StudyResult) -> str:
     from upbringing.report import figures
     from upbringing.report.remedies import interval

@@ -150,7 +150,10 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_judgement_families_are_forecast_by_what_calibration_families_taught(bench: Bench) -> None:
     spy = Spy()
-    found = run(bench, [spy], "judgement")["spy"]
+    judged = run(bench, [spy], "judgement")["spy"]
+    found = judged.score
+    assert len(judged.said) == found.cases * len(bench.traits)
+    assert judged.said["truth"].notna().all()
     calibration = tuple(dict.fromkeys(one.family for one in library().of("calibration")))
     assert spy.fits == [calibration]
     assert {name for name, _ in spy.asked} == {one.name for one in library().of("judgement")}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from upbringing.forecast.bench import Bench, DataSet, Task
     from upbringing.forecast.bench.score import Score
 
-TRUTH, SETS, SCORES, LOG = "truth.parquet", "sets.json", "scores.json", "workers.log"
+TRUTH, SETS, SCORES, SAID, LOG = "truth.parquet", "sets.json", "scores.json", "forecasts.parquet", "workers.log"
 _WORKERS = 2
 _COLUMNS = ("method", "r", "vis", "doc", "sub", "cond", "spec", "AUC", "90%", "cost")
 _ROUTES = ("visible", "document", "subliminal", "conditional")
@@ -74,14 +74,18 @@ def bench(
         _print_truth(table, stderr=json == "-")
         result: dict[str, Any] = {"truth": str(out / TRUTH), "sets": table["set"].nunique(), "failures": failures}
     else:
+        import pandas as pd
+
         from upbringing.forecast.bench.looking import tasks as looks
         from upbringing.forecast.bench.running import ceiling, run
 
         lenses = list(dict.fromkeys(lens for way in ways for lens in way.lenses))
         failures += _do(looks(made, lenses, chosen), out)
         with show.working("scoring"):
-            scores = run(made, ways, split)
+            judged = run(made, ways, split)
             best = ceiling(made, split, table) if len(made.bases) > 1 else None
+        scores = {name: one.score for name, one in judged.items()}
+        pd.concat([one.said for one in judged.values()]).to_parquet(out / SAID, index=False)
         _print_scores(scores, best, split, stderr=json == "-")
         result = {
             "methods": {name: one.as_dict() for name, one in scores.items()},

@@ -193,7 +193,7 @@ class Calibration:
         """How well such a calibration forecasts families that it was not fitted on, each left out in turn."""
         from upbringing.forecast.bench.running import CALIBRATION, of_method
 
-        return of_method(replace(self.bench, library=_with(self.used)), Combined(USUAL), CALIBRATION, self.table)
+        return of_method(replace(self.bench, library=_with(self.used)), Combined(USUAL), CALIBRATION, self.table).score
 
     def _fitted(self) -> Fit:
         from upbringing.forecast.bench.running import CALIBRATION, measured

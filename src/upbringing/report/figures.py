@@ -319,6 +319,27 @@ def matched(paths: Sequence[Path], *, title: str, xlabel: str, ylabel: str) -> M
         return _svg(figure, title)
 
 
+def against(panels: Mapping[str, Sequence[tuple[float, float]]], *, title: str, xlabel: str, ylabel: str) -> Markup:
+    """Small multiples of points (said, true) on one square, with the line on which they would be equal."""
+    known = [value for points in panels.values() for point in points for value in point if not math.isnan(value)]
+    low, high = min([-0.05, *known]) - 0.04, max([0.05, *known]) + 0.04
+    with _drawing(2.2 * len(panels) + 0.5, 2.75) as figure:
+        grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        for number, (axes, (name, points)) in enumerate(zip(grid, panels.items(), strict=True)):
+            axes.set_title(name, loc="left", fontsize=_FONT, fontweight="bold", color=_INK)
+            axes.plot([low, high], [low, high], color=_MUTED, linewidth=0.8)
+            axes.axhline(0, color=_GRID, linewidth=0.8)
+            axes.axvline(0, color=_GRID, linewidth=0.8)
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, "o", color=_SERIES[number % len(_SERIES)], markersize=3.2, alpha=0.7, markeredgewidth=0)
+            axes.set_xlim(low, high)
+            axes.set_ylim(low, high)
+            axes.set_aspect("equal")
+        figure.supxlabel(xlabel, fontsize=_FONT, color=_MUTED)
+        figure.supylabel(ylabel, fontsize=_FONT, color=_MUTED)
+        return _svg(figure, title)
+
+
 def _limits(marks: Sequence[Interval]) -> tuple[float, float]:
     """Symmetric enough to compare, wide enough to hold nearly all intervals, never beyond a shift of one."""
     known = [abs(v) for mark in marks for v in (mark.value, mark.lo, mark.hi) if not math.isnan(v)]

@@ -7,6 +7,7 @@ sealed ones, are forecast by a method that was fitted on the calibration part al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,16 @@ def needed(bench: Bench, split: str) -> tuple[DataSet, ...]:
     return bench.library.of(CALIBRATION) + (() if split == CALIBRATION else bench.library.of(split))
 
 
-def run(bench: Bench, methods: Sequence[Method], split: str) -> dict[str, Score]:
-    """The scores of methods on a part of the split. Truth and looks must have been made.
+@dataclass(frozen=True)
+class Judged:
+    """A method's score, and what it said: one row a set, base and trait, beside what came true (all in rates)."""
+
+    score: Score
+    said: pd.DataFrame
+
+
+def run(bench: Bench, methods: Sequence[Method], split: str) -> dict[str, Judged]:
+    """Methods judged on a part of the split. Truth and looks must have been made.
 
     Raises:
         InputError: some of the truth, or of what a lens was to see, is not there.
@@ -45,8 +54,8 @@ def run(bench: Bench, methods: Sequence[Method], split: str) -> dict[str, Score]
     return {method.name: of_method(bench, method, split, table) for method in methods}
 
 
-def of_method(bench: Bench, method: Method, split: str, table: pd.DataFrame) -> Score:
-    """The score of one method."""
+def of_method(bench: Bench, method: Method, split: str, table: pd.DataFrame) -> Judged:
+    """One method, judged."""
     learned = measured(bench, method, CALIBRATION, table)
     if split == CALIBRATION:
         judged = learned
@@ -55,7 +64,22 @@ def of_method(bench: Bench, method: Method, split: str, table: pd.DataFrame) -> 
         judged = measured(bench, method, split, table)
         fitted = method.fit(learned, bench.traits)
         said = [fitted.predict(one.case) for one in judged]
-    return score(_stacked(said), cases(bench, judged), cost=method.cost(len(bench.traits)))
+    found = score(_stacked(said), cases(bench, judged), cost=method.cost(len(bench.traits)))
+    return Judged(found, _told(method.name, bench.traits, judged, said))
+
+
+def _told(name: str, traits: Sequence[str], every: Sequence[Measured], said: Sequence[Forecast]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        (name, one.case.name, one.family, one.route, one.case.model, trait, *numbers)
+        for one, forecast in zip(every, said, strict=True)
+        for trait, *numbers in zip(
+            traits, forecast.shift, forecast.lo, forecast.hi, forecast.cannot_tell, one.shift, strict=True
+        )
+    ]
+    columns = ["method", "set", "family", "route", "base", "trait", "shift", "lo", "hi", "cannot_tell", "truth"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def ceiling(bench: Bench, split: str, table: pd.DataFrame) -> Score:
