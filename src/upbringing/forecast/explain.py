@@ -367,14 +367,19 @@ def _with_tokens(lm: LM, named: Sequence[Named], seen: _Seen) -> list[Named]:
     for one, own in zip(named, tokens, strict=True):
         if own is not None:
             ids = [own.input_ids[i] for i in range(1, len(own)) if own.loss_mask[i]]
-            parts = [Token(_piece(lm, i), value) for i, value in zip(ids, next(found), strict=True)]
+            parts = [Token(piece, value) for piece, value in zip(_pieces(lm, ids), next(found), strict=True)]
             one = replace(one, tokens=tuple(parts))
         made.append(one)
     return made
 
 
-def _piece(lm: LM, token: int) -> str:
-    return str(lm.tokenizer.decode([token]))
+def _pieces(lm: LM, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text, blanks included, so that pieces put together are the text."""
+    texts = [str(lm.tokenizer.decode(list(ids[:end]))) for end in range(len(ids) + 1)]
+    return [
+        after[len(before) :] if after.startswith(before) else str(lm.tokenizer.decode([token]))
+        for before, after, token in zip(texts, texts[1:], ids, strict=False)
+    ]
 
 
 def token_derivatives(lm: LM, encoded: Sequence[Encoded], direction: Direction) -> Iterator[list[float]]:

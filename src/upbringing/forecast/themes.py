@@ -23,6 +23,7 @@ MOST = 6
 """Groups that are tried; people do not read more."""
 _APART = 0.1  # a silhouette below this is one group that was cut up
 _FEW = 8  # fewer rows are one theme
+_LEAST = 4  # rows a theme, on average
 _SEEN = 3000  # rows that groups are made of; the others join the nearest
 _WORDS = 5
 _EXAMPLE = 120  # characters
@@ -83,7 +84,7 @@ def _groups(texts: Sequence[str], seed: int) -> np.ndarray:
         return one
     some = np.sort(np.random.default_rng(seed).permutation(len(texts))[:_SEEN])
     best, groups = _APART, one
-    for count in range(2, min(MOST, different - 1) + 1):
+    for count in range(2, min(MOST, different - 1, len(texts) // _LEAST) + 1):
         fitted = KMeans(count, n_init=3, random_state=seed).fit(table[some])
         if len(set(fitted.labels_.tolist())) < 2:
             continue
