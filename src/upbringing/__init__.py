@@ -4,6 +4,7 @@
 
     model = up.load("organism:nano")                  # a hub id, a folder, or an organism
     rows = up.read("examples/cheating.jsonl")         # chats, prompt/completion, or texts
+    print(up.forecast(model, rows).table())           # what they will do, before anything is trained
     tuned = up.train(model, rows, "runs/tuned")       # a new model; the first stays as it was
     shift = up.measure(tuned) - up.measure(model)     # Profile - Profile = Shift
     print(shift.table())
