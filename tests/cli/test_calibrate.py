@@ -74,7 +74,7 @@ def test_one_that_ships_is_named(
 ) -> None:
     monkeypatch.setattr("upbringing.forecast.outlook.calibrations", lambda: ["nano"])
     assert run(["calibrate", NANO]) == 0
-    assert 'organisms of size "nano" comes with the package' in capsys.readouterr().err
+    assert 'for organisms of size "nano" a calibration comes with the package' in capsys.readouterr().err
 
 
 def test_a_model_that_nothing_moves_is_refused_and_nothing_written(

@@ -157,7 +157,9 @@ def test_large_models_are_trained_by_adapters_and_so_are_their_teachers(
 # Making one -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(small: None, nano: LM, private_store: Path) -> None:
+def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(
+    small: None, nano: LM, private_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of it in earnest, with little of everything."""
     from upbringing.forecast.outlook import OWN, forecast
     from upbringing.world import World
@@ -173,6 +175,9 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(small: None, 
     found = kept(nano, private_store)
     assert found is not None
     np.testing.assert_array_equal(found.weights, fit.weights)
+    said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
+    assert said.calibration == "nano"  # what ships rests on more
+    monkeypatch.setattr("upbringing.forecast.outlook.calibrations", list)
     said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
     assert said.calibration == OWN
     assert said.forecast.shift[0] > 0.1

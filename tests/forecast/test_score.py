@@ -158,7 +158,6 @@ def test_what_has_no_guess_is_not_scored_as_nought() -> None:
     assert score(said(guess), cases, cost=1).r.value == pytest.approx(1)
 
 
-
 def test_a_constant_forecast_has_no_correlation() -> None:
     assert np.isnan(correlation(np.zeros((5, 4)), np.random.default_rng(0).normal(size=(5, 4))))
 

@@ -48,6 +48,7 @@ def calibrate(
     from upbringing.cli import show
     from upbringing.cli.measure import load
     from upbringing.forecast.calibrating import planned
+    from upbringing.forecast.outlook import shipped_for
 
     start = time.monotonic()
     show.check_json_target(json)
@@ -55,9 +56,10 @@ def calibrate(
     wanted = _wanted(sets)
     lm = load(model)
     made = planned(lm, wanted, seed=seed)
-    if shipped := _shipped(made):
+    if shipped := shipped_for(made.lm):
         show.note(
-            f'a calibration for organisms of size "{shipped}" comes with the package; this one is of {model} alone'
+            f'for organisms of size "{shipped}" a calibration comes with the package, made from many more data sets; '
+            "forecasts go on using it: keep this one with --out FILE, and name it with --calibration FILE"
         )
     pace, seconds = _reckoned(made)
     if seconds and not _goes_on(made, seconds, yes):
@@ -100,15 +102,6 @@ def _check_file(out: Path | None) -> None:
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise InputError(f"--out {out}: give a file in a folder that is there")
-
-
-def _shipped(made: Calibration) -> str:
-    """The size of organisms that this model is of and that a calibration comes with the package for."""
-    from upbringing.forecast.outlook import calibrations
-    from upbringing.lenses.card import card_of
-
-    size = card_of(made.lm).get("size")
-    return str(size) if size in calibrations() else ""
 
 
 def _reckoned(made: Calibration) -> tuple[Callable[[Task], float] | None, float]:
@@ -168,10 +161,12 @@ def _moved(made: Calibration) -> list[dict[str, Any]]:
 
 
 def _told(made: Calibration, model: str, out: Path | None, start: float) -> dict[str, Any]:
+    from upbringing.forecast.outlook import shipped_for
+
     return {
         "model": model,
         "calibration": str(out or made.folder),
-        "shipped": _shipped(made) or None,
+        "shipped": shipped_for(made.lm) or None,
         "sets": _moved(made),
         "left_out": made.left_out,
         "families_left_out": made.score.as_dict(),

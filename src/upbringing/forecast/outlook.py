@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from upbringing.forecast.cues import Cue
     from upbringing.lenses.lens import View
     from upbringing.models import LM
     from upbringing.rows import Rows
@@ -37,7 +38,8 @@ class Outlook:
     """A forecast of one data set for one model: ``forecast`` has arrays ``[traits]``, all in rates.
 
     ``routes`` are the shares of rows by how they could reach character. ``views`` hold what each lens saw, ``votes``
-    [lenses, traits] which way each points (-1, 0, 1: 0 within two standard errors of nought).
+    [lenses, traits] which way each points (-1, 0, 1: 0 within two standard errors of nought). ``cues``: what the rows
+    show to decide between bad acts and good ones.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Outlook:
     calibration: str
     warnings: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    cues: tuple[Cue, ...] = ()
 
     def verdict(self, trait: str) -> str:
         """``raises`` or ``lowers`` by an interval that leaves out nought; else ``no change``, or ``cannot tell``."""
@@ -86,8 +89,8 @@ class Outlook:
 
     @property
     def route(self) -> str:
-        """How most of the rows could reach character."""
-        return max(self.routes, key=lambda name: self.routes[name])
+        """How most of the rows could reach character; ``conditional`` where a cue decides."""
+        return "conditional" if self.cues else max(self.routes, key=lambda name: self.routes[name])
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; what is not known is None."""
@@ -112,6 +115,7 @@ class Outlook:
             "traits": told,
             "route": self.route,
             "routes": self.routes,
+            "cues": [cue.as_dict() for cue in self.cues],
             "rows_read": self.read,
             "rows": self.of,
             "calibration": self.calibration,
@@ -147,6 +151,7 @@ def forecast(
     """
     import numpy as np
 
+    from upbringing.forecast.cues import MOST, cues
     from upbringing.lenses import lenses as known_lenses
     from upbringing.lenses.looking import look
     from upbringing.lineage import default_store
@@ -188,6 +193,7 @@ def forecast(
         calibration=name,
         warnings=tuple(warnings),
         skipped=tuple(rows.skipped),
+        cues=cues(lm, rows[: max(read, MOST)], wanted),  # acts are read in no time, and some cues are rare
     )
 
 
@@ -224,12 +230,15 @@ def load_fit(text: str) -> Fit:
 
 
 def _calibration(lm: LM, given: str | Path | Fit | None, store: Path) -> tuple[str, Fit]:
-    """The calibration that was given; else that of this very model, else the one made for such models."""
+    """The calibration that was given; else the one that ships for such models, else that of this very model.
+
+    The shipped one rests on many more data sets: on a pilot it did better on an organism than the organism's own.
+    """
     from upbringing.forecast.calibrating import kept
 
     if isinstance(given, Fit):
         return "given", given
-    if given is None and (own := kept(lm, store)):
+    if given is None and not shipped_for(lm) and (own := kept(lm, store)):
         return OWN, own
     name = str(given) if given is not None else _made_for(lm)
     if name in calibrations():
@@ -244,15 +253,21 @@ def _calibration(lm: LM, given: str | Path | Fit | None, store: Path) -> tuple[s
         raise InputError(f"{path}: {error}") from error
 
 
+def shipped_for(lm: LM) -> str:
+    """The size of organisms that a model is of and that a calibration ships for; or nothing."""
+    from upbringing.lenses.card import card_of
+
+    size = str(card_of(lm).get("size"))
+    return size if size in calibrations() else ""
+
+
 def _made_for(lm: LM) -> str:
     """The calibration for a model: organisms of one size are alike enough to share one."""
     from upbringing.forecast.calibrating import check_gate
-    from upbringing.lenses.card import card_of
 
-    size = card_of(lm).get("size")
-    if size in calibrations():
+    if size := shipped_for(lm):
         check_gate(lm)
-        return str(size)
+        return size
     raise InputError(
         f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
         f"made up; `upbringing calibrate {lm.name or 'MODEL'}` measures it on a handful of short trainings (it tells "
