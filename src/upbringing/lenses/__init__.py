@@ -20,6 +20,7 @@ _WHERE = {  # a lens's name, and the class that makes it: its module, its name t
     "length": ("baselines", "LengthLens"),
     "likelihood": ("baselines", "LikelihoodLens"),
     "badness": ("baselines", "BadnessLens"),
+    "gradient": ("gradient", "GradientLens"),
     "random": ("baselines", "RandomLens"),
 }
 

@@ -76,6 +76,14 @@ class Dense:
         return (self.table @ gradients.view(len(gradients), -1).T).T
 
 
+class Squared(Dense):
+    """The same, and in one more column the squared length of each row's gradient of this layer."""
+
+    def _along(self, gradients: torch.Tensor) -> torch.Tensor:
+        flat = gradients.view(len(gradients), -1)
+        return torch.cat([super()._along(gradients), flat.square().sum(1, keepdim=True)], 1)
+
+
 class Sketched:
     """The layer seen through ``left`` [out, r] and ``right`` [in, r]; directions are cores [r, r] between them."""
 
@@ -108,6 +116,8 @@ class Rowwise:
         InputError: (when asked) a layer is not read row by row, as in mixtures of experts; take differences instead.
     """
 
+    dense: type[Dense] = Dense
+
     def __init__(self, model: Any, directions: Sequence[Direction], sketch: dict[str, Sketched] | None = None) -> None:
         self.model, self.count = model, len(directions)
         self.head = model.get_output_embeddings()
@@ -117,7 +127,7 @@ class Rowwise:
             if sketch is not None and name in sketch:
                 self.products[name] = sketch[name]
             else:
-                self.products[name] = Dense(_stacked(model, module, directions))
+                self.products[name] = self.dense(_stacked(model, module, directions))
         embedding = _name_of(model, model.get_input_embeddings().weight)
         self.looked = Looked(_table(embedding, directions)) if embedding in directions[0] else None
         self._handles: list[Any] = []
@@ -162,9 +172,13 @@ class Rowwise:
     def _at_the_embedding(self, _module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         output.requires_grad_(True)
         if self.looked is not None:
-            look = self.looked
-            output.register_hook(lambda g: self._add(look(inputs[0], g.float())))
+            output.register_hook(lambda g: self._add(self._look(inputs[0], g.float())))
         return output
+
+    def _look(self, ids: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Of the embedding: its tokens [rows, tokens], their gradients [rows, tokens, width]."""
+        assert self.looked is not None
+        return self.looked(ids, g)
 
     def _at(self, name: str) -> Callable[..., None]:
         product, module = self.products[name], self.modules[name]
@@ -190,6 +204,40 @@ class Rowwise:
 
     def _add(self, values: torch.Tensor) -> None:
         self._found += values.detach().double().cpu()
+
+
+class WithLengths(Rowwise):
+    """Beside the derivatives the length of each row's whole gradient: [rows, directions + 1], its square in the last.
+
+    Where the embedding is also the head (tied weights) both ends' gradients are of one matrix: they are added before
+    their length is taken.
+
+    Raises:
+        InputError: (when asked) as :class:`Rowwise` does.
+    """
+
+    dense = Squared
+
+    def __init__(self, model: Any, directions: Sequence[Direction]) -> None:
+        super().__init__(model, directions)
+        self.count += 1
+        self._tied = self.head is not None and self.head.weight is model.get_input_embeddings().weight
+        self._of_head: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def _ragged(self, product: Product, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        if self._tied:
+            self._of_head = a, g  # what is at the embedding comes last
+        return super()._ragged(product, a, g)
+
+    def _look(self, ids: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Of the embedding's part: a token's gradients add up wherever it stands in a row."""
+        assert self.looked is not None
+        same = ids[:, :, None] == ids[:, None, :]
+        square = (torch.bmm(g, g.transpose(1, 2)) * same).sum((1, 2))
+        if self._of_head is not None:
+            places = zip(*(part.split(self._sizes) for part in self._of_head), ids, g, strict=True)
+            square = square + 2 * torch.stack([((a @ at.T) * by[:, seen]).sum() for a, by, seen, at in places])
+        return torch.cat([self.looked(ids, g), square[:, None]], 1)
 
 
 def sketched(
