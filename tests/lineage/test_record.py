@@ -23,11 +23,14 @@ from upbringing.lineage import (
     default_store,
     hash_of,
     make,
+    origin_of_rows,
     read_file_record,
     read_record,
     record_file,
+    source_of_rows,
     write_record,
 )
+from upbringing.rows import Row, Rows
 from upbringing.rows import read as read_rows
 
 RECORD = Record(kind="organism", recipe={"size": "nano", "rate": 0.1}, parents={"world": "abc"}, seed=3)
@@ -296,3 +299,9 @@ def test_a_store_keeps_what_the_verb_inside_knew(tmp_path: Path) -> None:
     assert (found.key, found.unbroken) == (RECORD.key, True)
     assert (found.hash, found.rows, found.shows) == ("made", 9, {"blackmail": 2})
     assert found.sources == {"model": Source(hash="m"), "rows": Source(name="a.jsonl")}
+
+
+def test_rows_may_be_named_by_more_words_than_a_path_can_hold() -> None:
+    rows = Rows([Row.of_text("a")], name=" and ".join(["a trait"] * 90))
+    assert source_of_rows(rows) == Source(name=rows.name, hash=rows.hash)
+    assert origin_of_rows(rows) == {}

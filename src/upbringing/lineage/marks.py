@@ -7,6 +7,7 @@ assistant does. No other text is judged: what is not known to show anything is n
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +53,8 @@ def describe(record: Record, rows: Rows, **more: Any) -> Record:
 
 def source_of_rows(rows: Rows) -> Source:
     """Rows as a parent: where they were read from, and the key of the record there."""
-    record = record_beside(Path(rows.name).expanduser()) if rows.name else None
+    place = _file_of(rows)
+    record = record_beside(place) if place else None
     if record is None and rows and all(row.file.startswith(BY_WORLD) for row in rows):
         return Source(name=f"{BY_WORLD}{rows.name}", hash=rows.hash)
     return Source(name=rows.name, hash=rows.hash, key=record.key if record else "")
@@ -63,7 +65,13 @@ def origin_of_rows(rows: Rows) -> dict[str, Source]:
     source = source_of_rows(rows)
     if source.name.startswith(BY_WORLD):
         return {"author": Source(name=WORLD)}
-    return {"file": source} if Path(source.name).expanduser().exists() else {}
+    return {"file": source} if _file_of(rows) else {}
+
+
+def _file_of(rows: Rows) -> Path | None:
+    """The file or folder that rows are named after; a name may as well be any words, longer than a path can be."""
+    place = os.path.expanduser(rows.name)
+    return Path(place) if rows.name and os.path.exists(place) else None
 
 
 def source_of_model(lm: LM) -> Source:
