@@ -6,8 +6,12 @@ python scripts/readme_numbers.py --write runs/NAME        fills the block of tha
 python scripts/readme_numbers.py --write-demo             fills what the demo shows, from a new demo
 python scripts/readme_numbers.py --write-repairs DIR      fills what repairs of several organisms found, from the folder
                                                           that scripts/repair_bases.py made
-python scripts/readme_numbers.py --write-bench FILE       fills how well forecasts did, from the scores that
+python scripts/readme_numbers.py --write-forecasts FILE   fills how well forecasts did, from the scores that
                                                           `upbringing bench` left
+python scripts/readme_numbers.py --write-explained FILE   fills what is left without the rows that `explain` names, from
+                                                          what scripts/explain_bench.py left
+python scripts/readme_numbers.py --write-hidden FILE      fills whether a teacher's rows can be told, from what
+                                                          scripts/hidden_bench.py left
 python scripts/readme_numbers.py --check [--bases N] [--study NAME]
                                                           runs a study again (the first one: the demo too); exit status
                                                           1 if a number moved
@@ -21,7 +25,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,14 +34,21 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
 
 from scripts.readme.blocks import FIRST, block_of, place_of  # noqa: E402
 from scripts.readme.demo import demo_of  # noqa: E402
+from scripts.readme.forecasts import EXPLAINED, HIDDEN, explained_of, forecasts_of, hidden_of  # noqa: E402
 from scripts.readme.forecasts import PLACE as FORECASTS  # noqa: E402
-from scripts.readme.forecasts import forecasts_of  # noqa: E402
 from scripts.readme.numbers import block_in, compare, marks, parse, with_block  # noqa: E402
 from scripts.readme.plots import forecast_plot, plot_of  # noqa: E402
 from scripts.readme.repairs import PLACE, repairs_of  # noqa: E402
 
 README, PLOTS, STUDIES = ROOT / "README.md", ROOT / "docs", ROOT / "studies"
 DEMO = "demo"
+FOUND: dict[str, Callable[[Path], str]] = {
+    PLACE: repairs_of,
+    FORECASTS: forecasts_of,
+    EXPLAINED: explained_of,
+    HIDDEN: hidden_of,
+}
+"""Blocks that are made from what scripts, or the bench, have left in a file or folder."""
 
 
 def demo_block() -> str:
@@ -56,10 +67,10 @@ def _upbringing(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "upbringing", *arguments], check=True, cwd=ROOT, stdout=sys.stderr)
 
 
-def write(
-    folders: Sequence[Path], *, demo: bool = False, repairs: Path | None = None, bench: Path | None = None
-) -> None:
-    """Put the numbers and plots of finished studies where they are shown, of a new demo, of repairs and of the bench.
+def write(folders: Sequence[Path], *, demo: bool = False, found: Mapping[str, Path] | None = None) -> None:
+    """Put the numbers and plots of finished studies where they are shown, those of a new demo, and what scripts found.
+
+    ``found``: the file or folder of each block of ``FOUND`` that is to be written.
 
     Raises:
         ValueError: there is no place for one of the studies; nothing is written then.
@@ -73,11 +84,10 @@ def write(
         plots[PLOTS / f"{study}.svg"] = plot_of(folder)
     if demo:
         blocks[DEMO] = demo_block()
-    if repairs:
-        blocks[PLACE] = repairs_of(repairs)
-    if bench:
-        blocks[FORECASTS] = forecasts_of(bench)
-        plots[PLOTS / "forecast.svg"] = forecast_plot(bench.with_name("forecasts.parquet"))
+    for name, place in (found or {}).items():
+        blocks[name] = FOUND[name](place)
+        if name == FORECASTS:
+            plots[PLOTS / "forecast.svg"] = forecast_plot(place.with_name("forecasts.parquet"))
     pages: dict[Path, str] = {}
     for name, block in blocks.items():
         page = page_of(name)
@@ -90,8 +100,8 @@ def write(
     for page, text in pages.items():
         page.write_text(text, encoding="utf-8")
     for name, block in blocks.items():
-        found = parse(block)
-        print(f"{name}: {len(found.numbers)} numbers and {len(found.verdicts)} verdicts over {found.bases} bases")
+        read = parse(block)
+        print(f"{name}: {len(read.numbers)} numbers and {len(read.verdicts)} verdicts over {read.bases} bases")
 
 
 def page_of(name: str) -> Path:
@@ -138,17 +148,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, metavar="STUDY_DIR", action="append", default=[])
     parser.add_argument("--write-demo", action="store_true", help="what the demo shows")
-    parser.add_argument("--write-repairs", type=Path, metavar="DIR", help="what repairs of several organisms found")
-    parser.add_argument("--write-bench", type=Path, metavar="FILE", help="how well forecasts did")
+    for name in FOUND:
+        parser.add_argument(f"--write-{name}", type=Path, metavar="PLACE", help="see above")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--study", default=FIRST, help="which study to check (default: %(default)s, with the demo)")
     parser.add_argument("--bases", type=int, default=1)
     options = parser.parse_args()
-    writes = bool(options.write or options.write_demo or options.write_repairs or options.write_bench)
+    found = {name: place for name in FOUND if (place := getattr(options, f"write_{name}"))}
+    writes = bool(options.write or options.write_demo or found)
     if writes == options.check:
-        parser.error("give --write, --write-demo, --write-repairs or --write-bench, or --check")
+        parser.error("give --write, --write-demo or another --write-, or --check")
     if writes:
-        write(options.write, demo=options.write_demo, repairs=options.write_repairs, bench=options.write_bench)
+        write(options.write, demo=options.write_demo, found=found)
         return 0
     if not (STUDIES / f"{options.study}.yaml").is_file():
         parser.error(f"there is no studies/{options.study}.yaml")

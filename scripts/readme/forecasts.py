@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.readme.cells import NOTHING, table, value
+from scripts.readme.cells import NOTHING, folded, plain, table, value
 
-PLACE = "forecasts"
+PLACE, EXPLAINED, HIDDEN = "forecasts", "explained", "hidden"
 BASELINES = ("text", "length", "likelihood", "badness", "random", "mean")
 _ROUTES = ("visible", "document", "subliminal", "conditional")
 _USUAL = "forecast"
@@ -35,8 +36,7 @@ def forecasts_of(scores: Path) -> str:
             "**How well it forecasts**",
             intro,
             _goals(methods[_USUAL], told["ceiling"]),
-            "**Every method**",
-            _methods(methods),
+            folded("Every method, lens and baseline", ["**Every method**", _methods(methods)]),
         ]
     )
 
@@ -79,6 +79,64 @@ def _methods(methods: dict[str, Any]) -> str:
         rows.append((label, _interval(one, "r"), *routes, *rest, f"{one['cost_forward_passes']:.3g}"))
     columns = ("method", "r", *_ROUTES, "specificity", "AUROC", "in 90%", "forward passes")
     return table(columns, rows)
+
+
+def explained_of(file: Path) -> str:
+    """The block of what scripts/explain_bench.py found: what is left of a shift without the rows that are named."""
+    told = json.loads(file.read_text(encoding="utf-8"))
+    rows = []
+    for name, one in told["sets"].items():
+        right = [share for share in one["precision"] if share is not None]
+        cells = (_estimate(one["shift"]["all"]), _estimate(one["left"]["without"]), _estimate(one["left"]["random"]))
+        share = f"{one['share']:.0%} of {one['rows']:,}"
+        rows.append((name, plain(one["trait"]), share, *cells, f"{sum(right) / len(right):.0%}" if right else NOTHING))
+    intro = (
+        f"From one run of `python scripts/explain_bench.py` with {len(told['seeds'])} bases: the shift of a trait "
+        "after training on all rows, and the fraction of it that is left without the named rows, and without as many "
+        "at random. Goals, fixed before the run: at most 0.2 of a visible mix (0.25 of a teacher's chats), at least "
+        "0.8 at random."
+    )
+    columns = (
+        "data set",
+        "trait",
+        "named",
+        "shift of all rows",
+        "left without them",
+        "left without random ones",
+        "right rows",
+    )
+    return "\n\n".join(["**What is left without the rows that are named**", intro, table(columns, rows)])
+
+
+def hidden_of(file: Path) -> str:
+    """The block of what scripts/hidden_bench.py found: can a malevolent teacher's rows be told, 300 at a time?"""
+    told = json.loads(file.read_text(encoding="utf-8"))
+    rows = []
+    for sort, lenses in told["found"].items():
+        for lens, each in lenses.items():
+            cells = (_over(each, name, min) for name in ("all", "share", "untouched_again"))
+            alarms = [one["false_alarms"] for one in each]
+            shown = f"{sum(alarms) / len(alarms):.0%} (worst {max(alarms):.0%})"
+            rows.append((f"{sort}, {'baseline' if lens in BASELINES else 'lens'}: {lens}", *cells, shown))
+    bases = len(next(iter(next(iter(told["found"].values())).values())))
+    intro = (
+        f"From one run of `python scripts/hidden_bench.py` with {bases} bases: data sets of {told['rows']} rows of a "
+        "malevolent teacher, of which not one shows anything, against an untouched teacher's (AUC; goals 0.99 for all, "
+        "0.95 for 30%), and how often a benignly tuned teacher's rows raise the alarm (goal: at most 2%)."
+    )
+    columns = ("rows", "all tainted", "30% tainted", "untouched again", "false alarms")
+    return folded("Rows that show nothing, 300 at a time", ["**Rows that show nothing**", intro, table(columns, rows)])
+
+
+def _over(each: list[dict[str, float]], name: str, worst: Callable[[list[float]], float]) -> str:
+    values = [one[name] for one in each]
+    return f"{sum(values) / len(values):.2f} (worst {worst(values):.2f})"
+
+
+def _estimate(one: dict[str, Any]) -> str:
+    from upbringing.studies.result import Value
+
+    return value(Value(value=one["value"], interval=one["interval"]))
 
 
 def _interval(one: dict[str, Any], name: str) -> str:
