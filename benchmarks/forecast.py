@@ -2,8 +2,9 @@
 
 One thread, one core. 10,000 rows of about 60 tokens of organism:nano's world (texts, neutral chats, and one in ten that
 shows a trait), twelve traits. Read to the end: all rows by every lens of the usual forecast, whatever is known
-already. As it comes: rows are read until the rest could hardly change the verdict. From a file of 1,000,000 rows: drawn in one pass,
-then as it comes; the floor there is one epoch of training, reckoned from a run on 10,000 rows. Verdicts are compared.
+already. As it comes: rows are read until the rest could hardly change the verdict. From a file of 1,000,000 rows: drawn
+in one pass, then as it comes; the floor there is one epoch of training, reckoned from a run on 10,000 rows. Verdicts
+are compared.
 
 python benchmarks/forecast.py [--rows 10000] [--many 1000000]
 """
