@@ -27,8 +27,10 @@ _WHERE = {  # a lens's name, and the class that makes it: its module, its name t
 
 @cache
 def lenses() -> dict[str, Lens]:
-    """Every lens by its name, with its usual settings; other settings: make one from its class."""
-    return {name: getattr(import_module(f"{__name__}.{module}"), made)() for name, (module, made) in _WHERE.items()}
+    """Every lens usable here by its name, with its usual settings; other settings: make one from its class."""
+    found = {name: getattr(import_module(f"{__name__}.{module}"), made)() for name, (module, made) in _WHERE.items()}
+    bergson = import_module(f"{__name__}.bergson")  # what it needs is a library of its own
+    return {**found, "bergson": bergson.BergsonLens()} if bergson.installed() else found
 
 
 __all__ = ["Fitted", "Lens", "Need", "View", "lenses"]
