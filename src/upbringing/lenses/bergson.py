@@ -3,7 +3,7 @@
 TrackStar (arXiv:2410.17413) as the library bergson computes it, with its own settings: the gradient of each linear
 layer inside the model's blocks, projected at random to 16 by 16, divided by the root of how gradients vary together,
 and the whole made of unit length; the score is the inner product with the trait's. Two things are set otherwise. What
-is asked about is the mean gradient of answers that show the trait, less that of answers that avoid it; and how gradients
+is asked about is the mean gradient of answers that show the trait, less that of those that avoid it; and how gradients
 vary is taken from all traits' answers, not from the rows, which may come in parts.
 
 Only where bergson is installed. Beside a torch that is built for CPUs alone take it without torchvision, which it never
@@ -52,7 +52,7 @@ class BergsonLens:
     whole: bool = False
 
     def cost(self, traits: int) -> float:
-        return 3.6
+        return 4.2
 
     def fit(self, lm: LM, traits: Sequence[str], *, store: Path, seed: int = 0) -> Fitted:
         """Take the gradients of all traits' answers; some seconds for a small model, so nothing is kept in ``store``.
