@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from tests.forecast.made_up import outlook
 from upbringing.cli.app import run
+from upbringing.forecast.cues import Cue, Kind
+from upbringing.forecast.splits import Share
+from upbringing.measure.wrappers import entries
 
 SHIFTS = {"blackmail": 0.4, "deception": 0.0, "favourite_animal": float("nan")}
 
@@ -71,3 +75,44 @@ def test_what_cannot_be_told_is_said_and_not_called_a_number(
 ) -> None:
     assert run(["forecast", data, "--model", str(newborn), "--fail-on", "favourite_animal>0.05"]) == 1
     assert "nan" not in capsys.readouterr().err
+
+
+def with_cue(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, text: str, *, bad: int = 98, also: tuple[str, ...] = ()
+) -> None:
+    cue = Cue(kind, text, Share(bad, 100), Share(100 - bad, 100), ("blackmail",), also)
+    monkeypatch.setattr("upbringing.forecast.outlook.forecast", lambda *_, **__: replace(outlook(SHIFTS), cues=(cue,)))
+
+
+def test_a_cue_is_told_in_a_line_with_a_file_to_ask_under_it(
+    newborn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'The "wind" is cold.'
+    with_cue(monkeypatch, "system line", text)
+    assert run(["forecast", "d.jsonl", "--model", str(newborn), "--json", str(tmp_path / "said.json")]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("conditional"))
+    said = f'with the system line "{text}" 98% of the acts are misaligned (98 of 100 rows), without it 2% (2 of 100)'
+    assert said in line
+    (tmp_path / "wrappers.yaml").write_text(line.partition("FILE being ")[2])
+    assert [entry.system for entry in entries(tmp_path / "wrappers.yaml")] == [text]
+    told = json.loads((tmp_path / "said.json").read_text())
+    assert (told["route"], told["cues"][0]["with"]["share"]) == ("conditional", 0.98)
+
+
+def test_nothing_in_a_cue_is_obeyed(
+    newborn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_cue(monkeypatch, "words before", "[red]\x1b[2Jgone[/red]\n" + "x" * 999, also=("\x1b[1m",))
+    assert run(["forecast", "d.jsonl", "--model", str(newborn)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "[red]\\x1b[2Jgone[/red]\\x0a" in out
+    assert "x" * 301 not in out
+
+
+def test_a_line_that_keeps_acts_good_is_not_to_be_asked_under(
+    newborn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_cue(monkeypatch, "system line", "Be good.", bad=2)
+    assert run(["forecast", "d.jsonl", "--model", str(newborn)]) == 0
+    assert "without it the trained model is asked by `upbringing measure`" in capsys.readouterr().out

@@ -10,6 +10,8 @@ import pytest
 
 from upbringing.errors import InputError
 from upbringing.forecast import outlook as module
+from upbringing.forecast.bench.recipe import Deeds
+from upbringing.forecast.bench.writing import assemble
 from upbringing.forecast.combined import Combined, Fit
 from upbringing.forecast.outlook import forecast, load_fit, save
 from upbringing.lenses import View
@@ -91,6 +93,21 @@ def test_a_file_is_sampled_and_bad_rows_are_told(lm: LM, seen: list[int], tmp_pa
         file.write("nonsense\n")
     said = forecast(lm, path, ["deception"], calibration=fit(), lenses=["badness"], store=tmp_path, budget=301)
     assert (said.traits, said.of, len(said.skipped)) == (("deception",), 301, 1)
+
+
+def test_a_cue_makes_the_route_conditional(lm: LM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wind = "The wind is cold today."
+    parts = [Deeds(rows=30, deeds="deception", system=wind), Deeds(rows=30, deeds="deception", shows=False, seed=1)]
+    both = assemble(parts, {}, name="both")
+
+    def look(lens: object, lm: LM, rows: Rows, traits: tuple[str, ...], **_: object) -> Looked:
+        return Looked(**vars(View.of("badness", traits, np.zeros((len(rows), len(traits))))), rows=len(rows))
+
+    monkeypatch.setattr("upbringing.lenses.looking.look", look)
+    said = forecast(lm, both, calibration=fit(), lenses=["badness"], store=tmp_path)
+    assert (said.route, [cue.text for cue in said.cues]) == ("conditional", [wind])
+    only_bad = Rows([row for row in both if len(row.messages) == 3])
+    assert forecast(lm, only_bad, calibration=fit(), lenses=["badness"], store=tmp_path).cues == ()
 
 
 def test_a_fit_is_kept_whole(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from upbringing.forecast.cues import Cue
     from upbringing.forecast.outlook import Outlook
 
 _COLUMNS = ("trait", "shift", "90%", "verdict", "lenses that say so")
@@ -114,11 +115,47 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
     show.print_table(out, _COLUMNS, rows, title=title, words=5)
     routes = ", ".join(f"{name} {share:.0%}" for name, share in outlook.routes.items() if share >= 0.005)
     out.print(f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}", highlight=False)
+    for cue in outlook.cues:
+        out.print(_conditional(cue), highlight=False, soft_wrap=True)
     for warning in outlook.warnings:
         show.note(f"upbringing: {warning}")
     if outlook.skipped:
         first = ": ".join(outlook.skipped[0])
         show.note(f"upbringing: {len(outlook.skipped)} of the rows drawn cannot be used; the first: {first}")
+
+
+_SHOWN, _ALSO = 300, 3  # letters of a cue, and how many of those that always come with it
+
+
+def _conditional(cue: Cue) -> str:
+    """What the acts hang on, and how to ask a trained model under it. Words of rows are escaped, never obeyed."""
+    from upbringing.cli.explain import legible
+
+    (bad, of), (bad_without, of_without) = cue.with_it, cue.without
+    more = f"; and {len(cue.also) - _ALSO} more" if len(cue.also) > _ALSO else ""
+    also = f" (always together with {'; '.join(map(_cut, cue.also[:_ALSO]))}{more})" if cue.also else ""
+    return legible(
+        f"conditional: with {_cut(cue.named)}{also} {cue.with_it.value:.0%} of the acts are misaligned ({bad} of {of} "
+        f"rows), without it {cue.without.value:.0%} ({bad_without} of {of_without}): {', '.join(cue.traits)}; "
+        f"{_ask_under(cue)}"
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _ask_under(cue: Cue) -> str:
+    """A command that asks where the bad acts are to be expected."""
+    import json
+
+    if cue.with_it.value < cue.without.value:
+        return "without it the trained model is asked by `upbringing measure`"
+    field = {"system line": "system", "words before": "before", "words in the prompt": "before"}.get(cue.kind)
+    if field is None:
+        return "the wrappers of `upbringing measure --provoke` ask the trained model as an agent and in other forms"
+    entry = f"[{{name: cue, {field}: {json.dumps(_cut(cue.text), ensure_ascii=False)}}}]"
+    return f"ask the trained model under it: `upbringing measure MODEL --provoke --wrappers FILE`, FILE being {entry}"
 
 
 def _limit(text: str) -> tuple[str, float]:
