@@ -45,7 +45,7 @@ MOST = 4000
 """Rows that are looked at, the first ones."""
 LEAST, BAR, LEVEL = 10, 0.5, 0.01
 """Rows on each side of a cue, difference of shares within traits, and error rate over all cues tried: all set before
-any data set was looked at."""
+it was tried on any data set."""
 _RUN, _CUES = 4, 5
 _KINDS: tuple[Kind, ...] = ("tools", "format", "system line", "words before", "words in the prompt")
 _END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")

@@ -9,7 +9,7 @@ import numpy as np
 
 TOPIC = 0.9
 """Words are a topic where the rest of the prompt tells so well (area under the curve, cross-validated) whether they
-stood there: set before any data set was looked at."""
+stood there: set before it was tried on any data set."""
 _LEARNED, _FOLDS, _USUAL = 1000, 5, 0.9
 _EDGES = ".,;:!?\"'()"
 
