@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from upbringing.forecast.cues import Cue
-    from upbringing.lenses.lens import View
+    from upbringing.lenses.lens import Fitted, View
     from upbringing.models import LM
     from upbringing.rows import Rows
 
@@ -153,7 +153,7 @@ def forecast(
 
     from upbringing.forecast.cues import MOST, cues
     from upbringing.lenses import lenses as known_lenses
-    from upbringing.lenses.looking import look
+    from upbringing.lenses.looking import MOST_AT_ONCE, look
     from upbringing.lineage import default_store
 
     place = store or default_store()
@@ -162,14 +162,19 @@ def forecast(
     used = _used(lenses, fit)
     rows, of = _drawn(data, budget, seed)
     views: dict[str, View] = {}
+    fitted: dict[str, Fitted] = {}
     warnings: dict[str, None] = {}
     read = 0
     for part in _parts(rows):
         for at, named in enumerate(used):
             progress(f"the lens {named} reads row {read + 1:,}", (read + len(part) * at / len(used)) / len(rows))
             lens = known_lenses()[named]
+            if lens.whole and read >= MOST_AT_ONCE:
+                continue  # it has been shown as many rows at random as it is ever shown
+            if named not in fitted:
+                fitted[named] = lens.fit(lm, fit.traits, store=place, seed=seed)
             shown = rows[: read + len(part)] if lens.whole else part  # what is seen as a whole does not add up
-            seen = look(lens, lm, shown, fit.traits, store=place, seed=seed)
+            seen = look(lens, lm, shown, fit.traits, store=place, seed=seed, fitted=fitted[named])
             warnings.update(dict.fromkeys(seen.warnings))
             views[named] = views[named] + seen if named in views and not lens.whole else seen
         read += len(part)

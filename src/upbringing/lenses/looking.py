@@ -64,18 +64,20 @@ def look(
     batch: int = BATCH,
     seed: int = 0,
     weigh: Weigh | None = None,
+    fitted: Fitted | None = None,
     progress: Progress | None = None,
 ) -> Looked:
     """What a lens sees in rows, of which there may be any number: they are read once and forgotten.
 
     A lens that sees only a whole (``lens.whole``) is shown a random sample of at most ``MOST_AT_ONCE`` rows.
-    ``weigh``: multiplies each row's scores, as ``resembles`` does by who acts in it.
+    ``weigh``: multiplies each row's scores, as ``resembles`` does by who acts in it. ``fitted``: the lens as it was set
+    before, by ``lens.fit`` with the same model, traits and seed, for whoever looks several times.
 
     Raises:
         InputError: the model lacks what the lens needs, or a trait is unknown.
         ValueError: ``batch`` is less than 1.
     """
-    fitted = lens.fit(lm, traits, store=store, seed=seed)
+    fitted = fitted or lens.fit(lm, traits, store=store, seed=seed)
     if lens.whole:
         return _at_once(lens, fitted, lm, rows, traits, seed, weigh, progress)
     kept = _Kept(store, identity(lens, lm, traits, seed=seed, weigh=weigh))

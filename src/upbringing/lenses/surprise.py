@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _CODE = 1  # raise it when the same settings would give other couplings
 _DRAWS = 4  # pairs of situations behind each coupling
 _START, _TOLD = "I will ", "decided to"
+_KEPT: WeakKeyDictionary[Any, dict[Any, tuple[list[list[int]], ...]]] = WeakKeyDictionary()  # by tokenizer
 
 
 class Act(NamedTuple):
@@ -167,7 +169,15 @@ def probabilities(
 
 
 def _begins(lm: LM, trait: Trait, told: bool) -> tuple[list[list[int]], ...]:
-    """How answers begin on both sides, as tokens that follow a prompt."""
+    """How answers begin on both sides, as tokens that follow a prompt; kept, for they are asked for again and again."""
+    kept = _KEPT.setdefault(lm.tokenizer, {})
+    key = (trait.beginnings, told)
+    if key not in kept:
+        kept[key] = _tokens_of(lm, trait, told)
+    return kept[key]
+
+
+def _tokens_of(lm: LM, trait: Trait, told: bool) -> tuple[list[list[int]], ...]:
     lead = f"{_TOLD} " if told else ""
 
     def ids(begin: str) -> list[int]:
