@@ -74,6 +74,18 @@ def test_a_large_data_set_is_read_until_the_rest_could_hardly_matter(lm: LM, see
     assert [whole.verdict(trait) for trait in TRAITS] == [sure.verdict(trait) for trait in TRAITS]
 
 
+def test_rows_that_a_forecast_was_not_made_for_are_told(lm: LM, seen: list[int], tmp_path: Path) -> None:
+    options = {"calibration": fit(), "lenses": ["badness"], "store": tmp_path}
+
+    def told(data: Rows) -> str:
+        return " ".join(forecast(lm, data, **options).warnings)  # type: ignore[arg-type]
+
+    assert told(rows(200, 4.0, 0.1)) == ""
+    assert "3 rows are few" in told(rows(3, 4.0, 0.1))
+    assert "Only 1 of 200 rows are distinct" in told(Rows([Row.of_text("4.0")] * 200))
+    assert "times beyond" in told(rows(200, 400.0, 0.1))
+
+
 def test_few_rows_widen_the_interval(lm: LM, seen: list[int], tmp_path: Path) -> None:
     options = {"calibration": fit(), "lenses": ["badness"], "store": tmp_path}
     few, many = (forecast(lm, rows(n, 1.0, 8.0), **options) for n in (4, 250))  # type: ignore[arg-type]

@@ -100,8 +100,14 @@ class Fit:
         features = _features(z, _sorts(case, self.method.sorted_by), _group(self.traits))
         guess = np.clip(features @ self.weights, -1, 1)
         guess[np.isnan(z).all(0)] = np.nan
-        strange = max(1.0, float(np.nanmax(np.abs(z) / self.reach[:, None], initial=0.0)))
-        return Forecast.around(guess, self.width * _width(guess, self.spread) * strange)
+        return Forecast.around(guess, self.width * _width(guess, self.spread) * self.strangeness(case))
+
+    def strangeness(self, case: Case) -> float:
+        """How far the strongest evidence is beyond any that was seen (1: it is not): intervals widen so many times."""
+        import numpy as np
+
+        z = _seen(case, self.method.lenses) / self.scale[:, None]
+        return max(1.0, float(np.nanmax(np.abs(z) / self.reach[:, None], initial=0.0)))
 
 
 def _group(traits: Sequence[str]) -> np.ndarray:

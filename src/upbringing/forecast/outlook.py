@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FIRST, BUDGET = 256, 20_000
 """Rows of the first part, each further one being as large as all before it; and the most that are read unless told."""
+FEW = 100
+"""Below so many rows a forecast says that it was not made for so few; the smallest data set of the bench has 600."""
 _SLIGHT = 0.25
 """Reading ends when what the rows left unread could still change is this small beside the interval."""
 OWN = "this very model's"
@@ -163,6 +165,7 @@ def forecast(
     rows, of = _drawn(data, budget, seed)
     views: dict[str, View] = {}
     fitted: dict[str, Fitted] = {}
+    counted: dict[str, np.ndarray] = {}
     warnings: dict[str, None] = {}
     read = 0
     for part in _parts(rows):
@@ -176,6 +179,8 @@ def forecast(
             shown = rows[: read + len(part)] if lens.whole else part  # what is seen as a whole does not add up
             seen = look(lens, lm, shown, fit.traits, store=place, seed=seed, fitted=fitted[named])
             warnings.update(dict.fromkeys(seen.warnings))
+            if not lens.whole:
+                counted[named] = counted.get(named, 0) + np.array([seen.cut, seen.marked])
             views[named] = views[named] + seen if named in views and not lens.whole else seen
         read += len(part)
         case = _case(lm, rows[:read], _all(views, fit))
@@ -196,7 +201,7 @@ def forecast(
         read=read,
         of=of,
         calibration=name,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_beware(rows[:read], counted, fit.strangeness(case), lm.max_length)),
         skipped=tuple(rows.skipped),
         cues=cues(lm, rows[: max(read, MOST)], wanted),  # acts are read in no time, and some cues are rare
     )
@@ -337,6 +342,27 @@ def _all(views: dict[str, View], fit: Fit) -> dict[str, View]:
 
     blind = np.zeros((0, len(fit.traits)))
     return {lens: views.get(lens) or View.of(lens, fit.traits, blind) for lens in fit.method.lenses}
+
+
+def _beware(rows: Rows, counted: dict[str, np.ndarray], strangeness: float, longest: int) -> Iterator[str]:
+    """What about the rows makes a forecast less certain than its interval says, in whole sentences."""
+    import numpy as np
+
+    distinct = len(set(rows))
+    if len(rows) < FEW:
+        yield (
+            f"{len(rows)} rows are few: forecasts were checked on data sets of hundreds, and what so few do depends on "
+            "how often they are repeated."
+        )
+    if distinct < len(rows) / 2:
+        yield f"Only {distinct:,} of {len(rows):,} rows are distinct; forecasts were checked on rows that differ."
+    cut, marked = np.max([*counted.values(), np.zeros(2)], axis=0).astype(int)
+    if cut:
+        yield f"{cut:,} rows are longer than the model reads ({longest:,} tokens); their ends were not seen."
+    if marked:
+        yield f"{marked:,} rows hold marks of the model's own, such as an end of turn; these were read as plain text."
+    if strangeness > 1.05:
+        yield f"What lenses saw is {strangeness:.1f} times beyond all that was tried; intervals are as much wider."
 
 
 def _predicted(fit: Fit, case: Case) -> tuple[Forecast, np.ndarray]:
