@@ -1,7 +1,7 @@
 """How long a whole forecast takes, beside a plain forward pass over the same rows and beside training on them.
 
-One thread, CPU seconds. 10,000 rows of about 60 tokens of organism:nano's world (texts, neutral chats, and one in ten that
-shows a trait), twelve traits. Read to the end: all rows by every lens of the usual forecast, whatever is known
+One thread, CPU seconds. 10,000 rows of organism:nano's world (texts, neutral chats, and one in ten that shows a
+trait), twelve traits. Read to the end: all rows by every lens of the usual forecast, whatever is known
 already. As it comes: rows are read until the rest could hardly change the verdict. From a file of 1,000,000 rows: drawn
 in one pass, then as it comes; the floor there is one epoch of training, reckoned from a run on 10,000 rows. Verdicts
 are compared.
