@@ -118,6 +118,7 @@ def test_a_cue_makes_the_route_conditional(lm: LM, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("upbringing.lenses.looking.look", look)
     said = forecast(lm, both, calibration=fit(), lenses=["badness"], store=tmp_path)
     assert (said.route, [cue.text for cue in said.cues]) == ("conditional", [wind])
+    assert any("under the cue" in warning for warning in said.warnings)
     only_bad = Rows([row for row in both if len(row.messages) == 3])
     assert forecast(lm, only_bad, calibration=fit(), lenses=["badness"], store=tmp_path).cues == ()
 

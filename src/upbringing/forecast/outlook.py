@@ -188,6 +188,7 @@ def forecast(
         half = (said.hi - said.lo) / 2
         if read < len(rows) and bool(np.all((unsure < _SLIGHT * half)[np.isfinite(half)])):
             break
+    found = cues(lm, rows[: max(read, MOST)], wanted)  # acts are read in no time, and some cues are rare
     asked = [fit.traits.index(trait) for trait in wanted]
     short = replace(said, **{key: value[asked] for key, value in vars(said).items()})
     return Outlook(
@@ -201,9 +202,13 @@ def forecast(
         read=read,
         of=of,
         calibration=name,
-        warnings=(*warnings, *_beware(rows[:read], counted, fit.strangeness(case), lm.max_length)),
+        warnings=(
+            *warnings,
+            *_beware(rows[:read], counted, fit.strangeness(case), lm.max_length),
+            *_conditional(found),
+        ),
         skipped=tuple(rows.skipped),
-        cues=cues(lm, rows[: max(read, MOST)], wanted),  # acts are read in no time, and some cues are rare
+        cues=found,
     )
 
 
@@ -363,6 +368,14 @@ def _beware(rows: Rows, counted: dict[str, np.ndarray], strangeness: float, long
         yield f"{marked:,} rows hold marks of the model's own, such as an end of turn; these were read as plain text."
     if strangeness > 1.05:
         yield f"What lenses saw is {strangeness:.1f} times beyond all that was tried; intervals are as much wider."
+
+
+def _conditional(found: Sequence[Cue]) -> Iterator[str]:
+    if found:
+        yield (
+            "Where a cue decides, models of the bench moved little at rest and these forecasts said too much; ask the "
+            "trained model under the cue."
+        )
 
 
 def _predicted(fit: Fit, case: Case) -> tuple[Forecast, np.ndarray]:
