@@ -142,7 +142,7 @@ def test_a_direction_is_the_mean_difference_of_paired_answers(monkeypatch: pytes
     pairs = contrast("blackmail", n=3)
     rows = [row for shows, avoids in pairs for row in (*shows, *avoids)]
     known = {row: np.full((LAYERS, WIDTH), i, dtype=np.float32) for i, row in enumerate(rows)}
-    monkeypatch.setattr(steering, "encode", lambda row, *_, **__: row)
+    monkeypatch.setattr(steering, "encode_all", lambda rows, *_, **__: rows)
     monkeypatch.setattr(steering, "activations", lambda _, asked: np.stack([known[row] for row in asked]))
     expected = np.mean([np.mean([known[r] for r in a], 0) - np.mean([known[r] for r in b], 0) for a, b in pairs], 0)
     np.testing.assert_allclose(directions(llama(), "blackmail", n=3), expected)
