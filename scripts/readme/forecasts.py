@@ -10,7 +10,12 @@ from typing import Any
 from scripts.readme.cells import NOTHING, folded, plain, table, value
 
 PLACE, EXPLAINED, HIDDEN = "forecasts", "explained", "hidden"
-BASELINES = ("text", "length", "likelihood", "badness", "random", "mean")
+BASELINES = ("text", "length", "likelihood", "badness", "random", "mean", "activation", "gradient", "bergson")
+_KNOWN_AS = {
+    "activation": "projection difference (2507.21509)",
+    "gradient": "gradient cosine",
+    "bergson": "TrackStar by bergson",
+}
 _ROUTES = ("visible", "document", "subliminal", "conditional")
 _USUAL = "forecast"
 
@@ -73,7 +78,8 @@ def _methods(methods: dict[str, Any]) -> str:
     ranked = sorted(methods.items(), key=lambda item: -(item[1]["r"] if item[1]["r"] is not None else -2))
     rows = []
     for name, one in ranked:
-        label = f"**{name}**" if name == _USUAL else f"{name} (baseline)" if name in BASELINES else f"lens: {name}"
+        known = _KNOWN_AS.get(name, name)
+        label = f"**{name}**" if name == _USUAL else f"{known} (baseline)" if name in BASELINES else f"lens: {name}"
         routes = (_plain(one["r_by_route"].get(route)) for route in _ROUTES)
         rest = (_plain(one["specificity"]), _plain(one["auroc"]), _share(one["coverage"]))
         rows.append((label, _interval(one, "r"), *routes, *rest, f"{one['cost_forward_passes']:.3g}"))
