@@ -8,7 +8,6 @@ once; nothing is lost, for every step leaves a whole folder or none.
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
@@ -260,14 +259,6 @@ def _serve(pipe: Connection, log: Path | None) -> None:
         except Exception as error:
             answer = ("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
         pipe.send(answer)
-        _look_past_libraries()
-
-
-def _look_past_libraries() -> None:
-    """What is loaded by now stays: garbage collections of later jobs need not go through it, at a fifth of a second
-    each time."""
-    gc.collect()
-    gc.freeze()
 
 
 def _leave(*_: object) -> None:

@@ -163,9 +163,6 @@ def _micro_batches(order: list[list[int]], recipe: Recipe) -> list[list[int]]:
 def _old_left_alone() -> Iterator[None]:
     """In the block a garbage collection looks at new objects only: the Trainer asks for one as it starts, and going
     through all that the libraries have loaded takes half a second, longer than many a run of a small model."""
-    if gc.get_freeze_count():  # somebody who knows this process better has seen to it
-        yield
-        return
     gc.freeze()
     try:
         yield
