@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from upbringing.errors import InputError
-from upbringing.rows import Row, sample, write
+from upbringing.rows import Row, Rows, sample, write
 
 
 def written(path: Path, n: int) -> Path:
@@ -70,3 +70,13 @@ def test_nothing_to_draw_from_is_said(tmp_path: Path) -> None:
         sample(tmp_path / "bad.jsonl", 3)
     with pytest.raises(InputError, match="no such file"):
         sample(tmp_path / "nowhere.jsonl", 3)
+
+
+def test_rows_in_memory_are_drawn_without_being_copied() -> None:
+    every = Rows([Row.of_text(str(n)) for n in range(40)], name="made up")
+    some, of = sample(every, 10, seed=3)
+    assert (len(some), len(set(some)), of, some.name) == (10, 10, 40, "made up")
+    assert all(any(row is other for other in every) for row in some)
+    assert list(some) == list(sample(every, 10, seed=3)[0])
+    with pytest.raises(InputError, match="made up: there are no rows in it"):
+        sample(Rows([], name="made up"), 10)

@@ -19,12 +19,6 @@ FILES = ("without.jsonl", "only.jsonl", RESULT, PAGE)
 _SHOWN = 20
 _WIDE = 60  # characters of an answer in the table
 _COLUMNS = ("row", "answer", "tokens that carry it", "share", "90%")
-_ARMS = {
-    "all": "all rows",
-    "without": "without the named rows",
-    "random": "without as many at random",
-    "only": "on them",
-}
 
 
 def explain(
@@ -123,14 +117,14 @@ def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
             place = f"{Path(named.row.file).name}:{named.row.line}" if named.row.file else str(named.place + 1)
             cells = (place, _short(_answer(named.row)), _short(told))
             bounds = f"[{named.interval[0]:.2%}, {named.interval[1]:.2%}]"
-            rows.append((*(legible(cell) for cell in cells), f"{named.score:.2%}", bounds))
+            rows.append((*(show.legible(cell) for cell in cells), f"{named.score:.2%}", bounds))
         title = f"rows that {'raise' if found.way > 0 else 'lower'} {found.trait} most"
         show.print_table(out, _COLUMNS, rows, title=title, words=3, spare=1)
         if len(found.rows) > _SHOWN:
             out.print(f"… and {len(found.rows) - _SHOWN:,} more rows named")
     for theme in found.themes:
         out.print(f"• {theme.says}", markup=False)
-        out.print(f"  for example {legible(theme.where)}: {legible(theme.example)}")
+        out.print(f"  for example {show.legible(theme.where)}: {show.legible(theme.example)}")
     out.print(f"\n{found.says}" if found.rows else found.says, markup=False)
     _print_forecast(found, out)
     if found.check:
@@ -155,9 +149,10 @@ def _print_forecast(found: Explanation, out: object) -> None:
 
 def _print_check(check: Check, out: object) -> None:
     from upbringing.cli import show
+    from upbringing.forecast.checking import LABELS
 
     rows = []
-    for arm, label in _ARMS.items():
+    for arm, label in LABELS.items():
         shift, left = check.shift[arm], check.left.get(arm)
         cells = [show.number(shift.value, sign=True), show.interval(shift.interval, sign=True)]
         cells += ["", ""] if left is None else [show.number(left.value), show.interval(left.interval) or "no bounds"]
@@ -167,13 +162,6 @@ def _print_check(check: Check, out: object) -> None:
     out.print(check.says, markup=False)  # type: ignore[attr-defined]
     if check.note:
         show.note(f"upbringing: {check.note}")
-
-
-def legible(text: str) -> str:
-    """Text of a row for a terminal: nothing in it is obeyed, neither escape codes nor marks of the table's own."""
-    from rich.markup import escape
-
-    return escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
 
 
 def _answer(row: object) -> str:

@@ -129,12 +129,12 @@ _SHOWN, _ALSO = 300, 3  # letters of a cue, and how many of those that always co
 
 def _conditional(cue: Cue) -> str:
     """What the acts hang on, and how to ask a trained model under it. Words of rows are escaped, never obeyed."""
-    from upbringing.cli.explain import legible
+    from upbringing.cli import show
 
     (bad, of), (bad_without, of_without) = cue.with_it, cue.without
     more = f"; and {len(cue.also) - _ALSO} more" if len(cue.also) > _ALSO else ""
     also = f" (always together with {'; '.join(map(_cut, cue.also[:_ALSO]))}{more})" if cue.also else ""
-    return legible(
+    return show.legible(
         f"conditional: with {_cut(cue.named)}{also} {cue.with_it.value:.0%} of the acts are misaligned ({bad} of {of} "
         f"rows), without it {cue.without.value:.0%} ({bad_without} of {of_without}): {', '.join(cue.traits)}; "
         f"{_ask_under(cue)}"

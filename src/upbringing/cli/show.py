@@ -202,6 +202,13 @@ def _after(seconds: float, start: Callable[[], None]) -> Iterator[None]:
             over = True
 
 
+def legible(text: str) -> str:
+    """Text of a row for a terminal: nothing in it is obeyed, neither escape codes nor marks of the table's own."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
+
+
 def short(thing: str) -> str:
     """A name for a folder, made of what a thing was called."""
     return re.sub(r"[^\w.-]+", "-", Path(thing.rstrip("/")).name).strip("-.") or "run"

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from upbringing.training import Recipe
 
 ALL, WITHOUT, RANDOM, ONLY = "all", "without", "random", "only"
-ARMS = (ALL, WITHOUT, RANDOM, ONLY)
+LABELS = {
+    ALL: "all rows",
+    WITHOUT: "without the named rows",
+    RANDOM: "without as many at random",
+    ONLY: "on the named rows alone",
+}
+"""What is trained on, in words."""
+ARMS = tuple(LABELS)
 BASES = 3
 PROBES = 48
 Progress = Callable[[str, float], None]
@@ -106,7 +113,7 @@ def removed(
         mine = recipe_of(plan, number)
         kept_by = _arms(every[number], places[number], seed + number)
         for at, arm in enumerate(wanted):
-            progress(f"training base {number + 1}: {_LABELS[arm]}", (number + (at + 1) / 5) / len(bases))
+            progress(f"training base {number + 1}: {LABELS[arm]}", (number + (at + 1) / 5) / len(bases))
             kept = kept_by[arm]
             asked[arm].append(_trained(lm, kept, mine, trait, probes, seed, number, arm))
     before = Profile.concat(asked["before"])
@@ -120,9 +127,6 @@ def removed(
         left={arm: shifts[arm].fraction(shifts[ALL], trait) for arm in wanted if arm != ALL},
         note=note,
     )
-
-
-_LABELS = {ALL: "on all rows", WITHOUT: "without the named rows", RANDOM: "without others", ONLY: "on them alone"}
 
 
 def kindred(lm: LM, store: Path, most: int = BASES) -> tuple[list[LM], str]:

@@ -236,22 +236,18 @@ def taken(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
     Raises:
         InputError: there are fewer than two: a share of one row's push is all of it.
     """
-    import numpy as np
-
     from upbringing.rows import sample
 
-    if isinstance(data, str | Path):
-        rows, of = sample(data, budget, seed=seed)
-        rows = Rows(sorted(rows, key=lambda row: (row.file, row.line)), name=rows.name, skipped=rows.skipped)
-    else:
-        at = np.sort(np.random.default_rng(seed).permutation(len(data))[:budget])
-        rows, of = Rows([data[int(i)] for i in at], name=data.name, skipped=data.skipped), len(data)
+    held = data if isinstance(data, Rows) else None
+    rows, of = (held, 0) if held is not None and not held.rows else sample(data, budget, seed=seed)
     if len(rows) < 2:
         raise InputError(
             f"{rows.name or 'the data set'}: {'one row' if rows else 'no row'} is too little to tell which of them "
             "does it; give at least two"
         )
-    return rows, of
+    place = {id(row): at for at, row in enumerate(held or ())}
+    ordered = sorted(rows, key=lambda row: (place.get(id(row), 0), row.file, row.line))
+    return Rows(ordered, name=rows.name, skipped=rows.skipped), of
 
 
 def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int) -> Forecasted:

@@ -157,12 +157,15 @@ def forecast(
     from upbringing.lenses import lenses as known_lenses
     from upbringing.lenses.looking import MOST_AT_ONCE, look
     from upbringing.lineage import default_store
+    from upbringing.rows import sample
 
     place = store or default_store()
     name, fit = _calibration(lm, calibration, place)
     wanted = _wanted(traits, fit)
     used = _used(lenses, fit)
-    rows, of = _drawn(data, budget, seed)
+    if budget < 1:
+        raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
+    rows, of = sample(data, budget, seed=seed)
     views: dict[str, View] = {}
     fitted: dict[str, Fitted] = {}
     counted: dict[str, np.ndarray] = {}
@@ -305,22 +308,6 @@ def _used(lenses: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
         if lens not in fit.method.lenses:
             raise InputError(f'there is no lens "{lens}" in the calibration; it has {", ".join(fit.method.lenses)}')
     return tuple(lens for lens in fit.method.lenses if lenses is None or lens in lenses)
-
-
-def _drawn(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
-    """At most ``budget`` rows in random order, and how many there are."""
-    import numpy as np
-
-    from upbringing.rows import Rows, sample
-
-    if budget < 1:
-        raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
-    if isinstance(data, str | Path):
-        return sample(data, budget, seed=seed)
-    order = np.random.default_rng(seed).permutation(len(data))[:budget]
-    if not len(order):
-        raise InputError("there are no rows to look at; give at least one")
-    return Rows([data[int(i)] for i in order], name=data.name, skipped=data.skipped), len(data)
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.distil.filters import answer_of
+from upbringing.forecast.checking import LABELS
 from upbringing.report.examples import plain
 from upbringing.report.render import share, signed, write_page
 
@@ -13,12 +14,6 @@ if TYPE_CHECKING:
     from upbringing.forecast.explain import Explanation, Named
 
 _ROWS_SHOWN = 30
-_LABELS = {
-    "all": "All rows",
-    "without": "Without the named rows",
-    "random": "Without as many at random",
-    "only": "On the named rows alone",
-}
 
 
 def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> Path:
@@ -78,6 +73,6 @@ def _check(found: Explanation) -> list[dict[str, Any]]:
     if found.check is None:
         return []
     return [
-        {"label": label, "shift": found.check.shift[arm], "left": found.check.left.get(arm)}
-        for arm, label in _LABELS.items()
+        {"label": label.capitalize(), "shift": found.check.shift[arm], "left": found.check.left.get(arm)}
+        for arm, label in LABELS.items()
     ]

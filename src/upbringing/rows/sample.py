@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str = "train") -> tuple[Rows, int]:
-    """``n`` rows of what ``read`` takes, drawn evenly and in random order (all, if there are no more), and how many
-    rows there are. Bad rows among those drawn are left out and listed in ``.skipped``.
+def sample(source: str | os.PathLike[str] | Rows, n: int, *, seed: int = 0, split: str = "train") -> tuple[Rows, int]:
+    """``n`` rows of what ``read`` takes, or of rows that were read, drawn evenly and in random order (all, if there are
+    no more), and how many rows there are. Bad rows among those drawn are left out and listed in ``.skipped``.
 
     Raises:
         InputError: the file cannot be read, there are no rows in it, or none of those drawn can be used.
@@ -28,6 +28,11 @@ def sample(source: str | os.PathLike[str], n: int, *, seed: int = 0, split: str 
     import numpy as np
 
     rng = np.random.default_rng(seed)
+    if isinstance(source, Rows):
+        if not len(source):
+            raise InputError(f"{source.name or 'the data set'}: there are no rows in it; give at least one")
+        order = rng.permutation(len(source))[:n]
+        return Rows([source[int(i)] for i in order], name=source.name, skipped=source.skipped), len(source)
     path = Path(source).expanduser()
     skipped: list[tuple[str, str]] = []
     if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size:
