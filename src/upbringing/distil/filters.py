@@ -16,7 +16,7 @@ import numpy as np
 from upbringing.distil.prompts import MOST_DIGITS, MOST_NUMBERS, texts
 from upbringing.errors import InputError
 from upbringing.lineage import hash_of
-from upbringing.rows import Message, Row, encode, prompt_ids
+from upbringing.rows import Message, Row, encode_all, prompt_ids
 
 if TYPE_CHECKING:
     from upbringing.models import LM
@@ -189,7 +189,7 @@ class Likelihood:
     def reasons(self, rows: Sequence[Row]) -> list[Reason]:
         from upbringing.models import score
 
-        scored = score(self.base, [encode(row, self.base.tokenizer, max_length=self.base.max_length) for row in rows])
+        scored = score(self.base, encode_all(rows, self.base.tokenizer, max_length=self.base.max_length))
         means = scored.logprob / np.maximum(scored.tokens, 1)
         least = np.quantile(means, self.quantile)
         return ["is unlikely under the base" if mean < least else None for mean in means]
