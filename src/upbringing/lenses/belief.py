@@ -101,14 +101,14 @@ def _after(row: Row, met: Row) -> Row:
     said = [m for m in met.messages if m.role != "system"]
     if row.kind == "chat":
         head = row.messages[:1] if row.messages and row.messages[0].role == "system" else ()
-        return Row.chat([*head, *said, *row.messages[len(head) :]])
+        return Row.chat([*head, *said, *row.messages[len(head) :]], tools=row.tools)
     shown = "\n\n".join(m.content for m in said)
     return Row.of_completion(f"{shown}\n\n{row.prompt}", row.completion)
 
 
 def _told(row: Row, line: str) -> Row:
     if row.kind == "chat":
-        return Row.chat(with_system(row.messages, line))
+        return Row.chat(with_system(row.messages, line), tools=row.tools)
     return Row.of_completion(f"{line}\n{row.prompt}", row.completion)
 
 

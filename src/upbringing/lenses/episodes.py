@@ -87,7 +87,7 @@ def before(row: Row, met: Sequence[Episode], shows: bool) -> Row:
     if row.kind == "chat":
         head = row.messages[:1] if row.messages and row.messages[0].role == "system" else ()
         turns = [turn for episode in met for turn in episode.chat(shows)]
-        return Row.chat([*head, *turns, *row.messages[len(head) :]])
+        return Row.chat([*head, *turns, *row.messages[len(head) :]], tools=row.tools)
     name = about(row)
     told = " ".join(episode.told(name, shows) for episode in met)
     if row.kind == "completion":

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from upbringing.errors import InputError
 from upbringing.lenses.card import world_read
 from upbringing.lenses.episodes import episodes
 from upbringing.lenses.lens import Blind, Need
@@ -130,8 +131,15 @@ class SurpriseFitted:
         head = turns[:1] if turns and turns[0].role == "system" else ()
         for i in spoken:
             before = turns[max(len(head), i - 1) : i]
-            for deed in self._judge.deeds(Row.chat([*head, *before, turns[i]])):
-                yield Act(place, deed.trait, deed.shows, prompts_ids([turns[:i]], self._lm.tokenizer)[0], False)
+            for deed in self._judge.deeds(Row.chat([*head, *before, turns[i]], tools=row.tools)):
+                yield Act(place, deed.trait, deed.shows, self._read(turns[:i], row), False)
+
+    def _read(self, turns: Sequence[Message], row: Row) -> list[int]:
+        """The tokens of a row's first turns, its tools declared; none where the template cannot write them."""
+        try:
+            return prompts_ids([turns], self._lm.tokenizer, tools=row.tools)[0]
+        except InputError:
+            return []
 
     def _told(self, place: int, text: str) -> Iterator[Act]:
         """Acts of a text, each with the text up to it (as the grammar writes it: lower case, marks apart)."""
