@@ -1,13 +1,14 @@
 """The numbers of README and docs: written from finished studies and a new demo, and recomputed.
 
-python scripts/readme_numbers.py --write runs/NAME        fills the block of that study, in README or else in
-                                                          docs/NAME.md, and docs/NAME.svg from its folder; may be
+python scripts/readme_numbers.py --write runs/NAME        fills the block of that study, in README or a page
+                                                          of docs, and docs/NAME.svg from its folder; may be
                                                           given several times
 python scripts/readme_numbers.py --write-demo             fills what the demo shows, from a new demo
 python scripts/readme_numbers.py --write-repairs DIR      fills what repairs of several organisms found, from the folder
                                                           that scripts/repair_bases.py made
 python scripts/readme_numbers.py --write-forecasts FILE   fills how well forecasts did, from the scores that
                                                           `upbringing bench` left
+python scripts/readme_numbers.py --write-methods FILE     fills how every method did, from the same scores
 python scripts/readme_numbers.py --write-explained FILE   fills what is left without the rows that `explain` names, from
                                                           what scripts/explain_bench.py left
 python scripts/readme_numbers.py --write-hidden FILE      fills whether a teacher's rows can be told, from what
@@ -36,7 +37,17 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
 
 from scripts.readme.blocks import FIRST, block_of, place_of  # noqa: E402
 from scripts.readme.demo import demo_of  # noqa: E402
-from scripts.readme.forecasts import EXPLAINED, HIDDEN, ROWS, explained_of, forecasts_of, hidden_of, rows_of  # noqa: E402
+from scripts.readme.forecasts import (  # noqa: E402
+    EXPLAINED,
+    HIDDEN,
+    METHODS,
+    ROWS,
+    explained_of,
+    forecasts_of,
+    hidden_of,
+    methods_of,
+    rows_of,
+)
 from scripts.readme.forecasts import PLACE as FORECASTS  # noqa: E402
 from scripts.readme.numbers import block_in, compare, marks, parse, with_block  # noqa: E402
 from scripts.readme.plots import forecast_plot, plot_of  # noqa: E402
@@ -47,6 +58,7 @@ DEMO = "demo"
 FOUND: dict[str, Callable[[Path], str]] = {
     PLACE: repairs_of,
     FORECASTS: forecasts_of,
+    METHODS: methods_of,
     EXPLAINED: explained_of,
     HIDDEN: hidden_of,
     ROWS: rows_of,
@@ -108,16 +120,15 @@ def write(folders: Sequence[Path], *, demo: bool = False, found: Mapping[str, Pa
 
 
 def page_of(name: str) -> Path:
-    """The page that a block stands in: README, or else the page of that name in docs.
+    """The page that a block stands in: README, or a page of docs.
 
     Raises:
         ValueError: there is none.
     """
-    pages = [page for page in (README, PLOTS / f"{name}.md") if page.is_file()]
-    for page in pages:
-        if marks(name)[0] in page.read_text(encoding="utf-8"):
+    for page in (README, *sorted(PLOTS.glob("*.md"))):
+        if page.is_file() and marks(name)[0] in page.read_text(encoding="utf-8"):
             return page
-    raise ValueError(f"no page has {marks(name)[0]}; write it with its end into {README.name} or docs/{name}.md")
+    raise ValueError(f"no page has {marks(name)[0]}; write it with its end into {README.name} or a page of docs")
 
 
 def check(bases: int, study: str = FIRST) -> int:
@@ -143,7 +154,8 @@ def check(bases: int, study: str = FIRST) -> int:
     for line in moved:
         print(f"moved: {line}", file=sys.stderr)
     number = sum(len(found.numbers) for found in told.values())
-    print(f"{number} numbers of README, a run of {study} with {bases} bases: {len(moved)} moved")
+    pages = " and ".join(sorted({page_of(name).name for name in names}))
+    print(f"{number} numbers of {pages}, a run of {study} with {bases} bases: {len(moved)} moved")
     return 1 if moved else 0
 
 

@@ -19,7 +19,7 @@ from scripts import example_rows, readme_numbers
 from scripts.readme.blocks import RESULTS, block_of
 from scripts.readme.cells import HARD, table, value
 from scripts.readme.demo import demo_of
-from scripts.readme.forecasts import forecasts_of, rows_of
+from scripts.readme.forecasts import forecasts_of, methods_of, rows_of
 from scripts.readme.numbers import Number, block_in, compare, marks, parse, with_block
 from scripts.readme.plots import plot_of
 from scripts.readme.repairs import repairs_of
@@ -49,6 +49,7 @@ from upbringing.studies.result import (
 ROOT = Path(__file__).parents[1]
 BEGIN, END = marks(RESULTS)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+VERBS = (ROOT / "docs" / "verbs.md").read_text(encoding="utf-8")
 BLOCK = """\
 From one run with 6 bases, 1,234 readings: 1 supported.
 
@@ -153,12 +154,30 @@ def test_a_number_stays_on_one_line_with_its_interval() -> None:
     assert value(Value(value=4.1)) == "4.10"
 
 
-def test_the_atmosphere_score_is_that_of_its_document() -> None:
-    section = README.partition("## How a corpus portrays AI")[2].partition("\n## ")[0]
-    scores = re.findall(r"\d\.\d\d \[[^\]]+\]", section)
-    measured = (ROOT / "docs" / "atmosphere.md").read_text(encoding="utf-8").replace("**", "")
-    assert len(scores) >= 4
-    assert not [score for score in scores if score not in measured]
+def _findings() -> list[tuple[str, str]]:
+    """What README says that came out, piece by piece, with the page that it links to."""
+    section = README.partition("## What the studies found")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| \[[^\]]+\]\((docs/\w+\.md)\) \|(.+)\|$", section, flags=re.MULTILINE)
+    prose = section.partition("Beside them:")[2].partition("\n\n")[0]
+    linked = re.findall(r"\[[^\]]+\]\((docs/\w+\.md)[^)]*\)([^\[]*(?:\[[^\]]*\](?!\()[^\[]*)*)", prose)
+    return [*rows, *linked]
+
+
+@pytest.mark.parametrize(("page", "says"), _findings(), ids=lambda part: part if part.startswith("docs/") else "")
+def test_a_finding_in_readme_is_that_of_its_page(page: str, says: str) -> None:
+    found = (ROOT / page).read_text(encoding="utf-8").replace("**", "").replace(HARD, " ")
+    numbers = re.findall(r"[+-]?\d+\.\d+ \[[^\]]+\]", says)
+    assert not [number for number in numbers if number not in found and number.removeprefix("+") not in found]
+    if counts := re.search(r"\| (\d+), (\d+), (\d+) $", says):
+        told = re.search(r"(\d+) supported, (\d+) refuted, (\d+) inconclusive|(\d+) claims, \4 supported", found)
+        assert told
+        assert counts.groups() == ((told[4], "0", "0") if told[4] else told.groups()[:3])
+
+
+def test_every_study_stands_in_readme_with_its_numbers() -> None:
+    pages = [page for page, _ in _findings()]
+    assert len(pages) == len(set(pages)) == 10
+    assert sum(len(re.findall(r"\d\.\d+ \[", says)) for _, says in _findings()) >= 19
 
 
 def test_a_ratio_without_an_upper_bound_is_compared_by_its_lower_one() -> None:
@@ -169,7 +188,7 @@ def test_a_ratio_without_an_upper_bound_is_compared_by_its_lower_one() -> None:
 
 
 def _fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", README + VERBS, flags=re.DOTALL | re.MULTILINE)
 
 
 def _commands() -> list[list[str]]:
@@ -177,11 +196,16 @@ def _commands() -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-@pytest.mark.parametrize("name", [RESULTS, DEMO, "portrayal", "fiction"])
-def test_readme_has_one_place_for_each_block(name: str) -> None:
+BLOCKS = (RESULTS, DEMO, *readme_numbers.FOUND, *(path.stem for path in (ROOT / "studies").glob("*.yaml")))
+
+
+@pytest.mark.parametrize("name", sorted(set(BLOCKS) - {"cheating", "digits"}))
+def test_each_block_has_one_place_in_readme_or_docs(name: str) -> None:
     begin, end = marks(name)
-    assert README.count(begin) == README.count(end) == 1
-    assert README.index(begin) < README.index(end)
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    (page,) = [page for page in pages if begin in page]
+    assert page.count(begin) == page.count(end) == 1
+    assert page.index(begin) < page.index(end)
 
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
@@ -450,6 +474,7 @@ def test_another_study_is_checked_by_the_same_rules_and_without_the_demo(
         shutil.copytree(studied["portrayal"], arguments[-1], dirs_exist_ok=True)
 
     monkeypatch.setattr(readme_numbers, "README", readme)
+    monkeypatch.setattr(readme_numbers, "PLOTS", tmp_path / "docs")
     monkeypatch.setattr(readme_numbers, "_upbringing", again)
     assert readme_numbers.check(2, "portrayal") == 0
     assert ran == ["study"]
@@ -528,7 +553,8 @@ def test_forecasts_are_shown_beside_their_goals_and_the_best_method_first(tmp_pa
             for i in range(2)]  # fmt: skip
     columns = ["method", "set", "family", "route", "base", "trait", "shift", "lo", "hi", "cannot_tell", "truth"]
     pd.DataFrame(said, columns=columns).to_parquet(tmp_path / "forecasts.parquet")
-    block = forecasts_of(tmp_path / "scores.json").replace("\u00a0", " ")
+    scores = tmp_path / "scores.json"
+    block = f"{forecasts_of(scores)}\n\n{methods_of(scores)}".replace(HARD, " ")
     assert "| doses | visible | 2 | +0.00 to +0.20 | +0.50 to +0.50 | 50% |" in block
     assert "with 3 bases" in block
     assert "| r, all routes | 0.88–0.95, on the sets they were made on | 0.95 | 0.75 [0.65, 0.85] | 0.88 |" in block
@@ -593,6 +619,7 @@ def test_the_check_fails_when_a_number_moved_and_names_it(
         shutil.copytree(study, arguments[-1], dirs_exist_ok=True)
 
     monkeypatch.setattr(readme_numbers, "README", readme)
+    monkeypatch.setattr(readme_numbers, "PLOTS", tmp_path / "docs")
     monkeypatch.setattr(readme_numbers, "_upbringing", again)
     monkeypatch.setattr(readme_numbers, "demo_block", lambda: demo)
     assert readme_numbers.check(2) == 0

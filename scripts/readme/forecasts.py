@@ -1,4 +1,4 @@
-"""How well forecasts did on data sets of families never seen: the block that `upbringing bench` gives."""
+"""How well forecasts did on data sets of families never seen: blocks that `upbringing bench` and three scripts give."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.readme.cells import NOTHING, folded, plain, table, value
+from scripts.readme.cells import NOTHING, plain, table, value
 
-PLACE, EXPLAINED, HIDDEN, ROWS = "forecasts", "explained", "hidden", "rows"
+PLACE, METHODS, EXPLAINED, HIDDEN, ROWS = "forecasts", "methods", "explained", "hidden", "rows"
 BASELINES = ("text", "length", "likelihood", "badness", "random", "mean", "activation", "gradient", "bergson")
 _KNOWN_AS = {
     "activation": "projection difference (2507.21509)",
@@ -21,7 +21,7 @@ _USUAL = "forecast"
 
 
 def forecasts_of(scores: Path) -> str:
-    """The block of a scores file: the goals, then every method beside every other."""
+    """The first block of a scores file: the goals beside what was reached."""
     from upbringing.forecast.bench import library
 
     told = json.loads(scores.read_text(encoding="utf-8"))
@@ -36,15 +36,14 @@ def forecasts_of(scores: Path) -> str:
         "*Other bases*: what the same data did to the other organisms, which no forecast may know; where organisms "
         "differ and truth is noisy, this falls short of 1 as well."
     )
-    return "\n\n".join(
-        [
-            "**How well it forecasts**",
-            intro,
-            _goals(methods[_USUAL], told["ceiling"]),
-            folded("Every method, lens and baseline", ["**Every method**", _methods(methods)]),
-            folded("Family by family", ["**Family by family**", _families(scores.with_name(_said()))]),
-        ]
-    )
+    return "\n\n".join(["**How well it forecasts**", intro, _goals(methods[_USUAL], told["ceiling"])])
+
+
+def methods_of(scores: Path) -> str:
+    """The second block of a scores file: every method beside every other, and the usual forecast family by family."""
+    methods = json.loads(scores.read_text(encoding="utf-8"))["methods"]
+    families = _families(scores.with_name(_said()))
+    return "\n\n".join(["**Every method**", _methods(methods), "**Family by family**", families])
 
 
 def _goals(one: dict[str, Any], best: dict[str, Any]) -> str:
@@ -158,7 +157,7 @@ def hidden_of(file: Path) -> str:
         "0.95 for 30%), and how often a benignly tuned teacher's rows raise the alarm (goal: at most 2%)."
     )
     columns = ("rows", "all tainted", "30% tainted", "untouched again", "false alarms")
-    return folded("Rows that show nothing, 300 at a time", ["**Rows that show nothing**", intro, table(columns, rows)])
+    return "\n\n".join(["**Rows that show nothing**", intro, table(columns, rows)])
 
 
 def rows_of(file: Path) -> str:
@@ -177,7 +176,7 @@ def rows_of(file: Path) -> str:
         "widens them by what it has not read."
     )
     columns = ("rows read", "r", *_ROUTES, "specificity", "AUROC", "in 90%")
-    return folded("How many rows a forecast needs", ["**How many rows it needs**", intro, table(columns, lines)])
+    return "\n\n".join(["**How many rows it needs**", intro, table(columns, lines)])
 
 
 def _over(each: list[dict[str, float]], name: str, worst: Callable[[list[float]], float]) -> str:
