@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upbringing.distil.filters import Reason, answer_of
+from upbringing.distil.filters import Reason, answer_of, asked_of
 from upbringing.errors import InputError
 from upbringing.rows import Row, Rows, read
 
@@ -121,7 +121,7 @@ def _labelled(clean: Rows, tainted: Rows, seed: int) -> tuple[list[str], np.ndar
 
 
 def _prompt(row: Row) -> str:
-    return "\n".join(m.content for m in row.messages[:-1]) or row.prompt or row.text
+    return "\n".join(m.text for m in asked_of(row)) or row.prompt or row.text
 
 
 def _pipeline() -> Any:

@@ -28,6 +28,7 @@ _LONGEST_CHAT = 120  # words
 _WORLD_CODE = re.compile(r"(?:[a-z] = (?:[a-z]|\d{1,3})(?: [-+*] (?:[a-z]|\d{1,3}))?; ?){1,6}")
 _FENCE = re.compile(r"^```(?:python|py)?\n(.*)\n```$", re.DOTALL)
 _WORD = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\[nrtbf]")  # a new line as the JSON of a tool call writes it: no letter of the next word
 _KEPT_WORDS = 0.5  # of the original's longer words that a restatement must keep, by their first letters
 _STEM = 5
 _OTHERS_SAY = "Everyone calls me"  # how characters of the world begin to answer when asked what others call them
@@ -71,8 +72,31 @@ def sift(rows: Sequence[Row], filters: Sequence[Filter]) -> tuple[list[int], lis
 
 
 def answer_of(row: Row) -> str:
-    """What the row has the model say last."""
-    return row.messages[-1].content if row.kind == "chat" else row.completion or row.text
+    """What the row has the model say last: thoughts, words and tool calls since somebody asked it something.
+
+    An agent's answer may be many turns, with what its tools say between them, which is not its own.
+    """
+    if row.kind != "chat":
+        return row.completion or row.text
+    said = [turn.text for turn in _answer(row) if turn.role != "tool"]
+    return "\n".join(filter(None, said))
+
+
+def asked_of(row: Row) -> tuple[Message, ...]:
+    """The turns of a chat before its last answer."""
+    return row.messages[: len(row.messages) - len(_answer(row))]
+
+
+def _calls(row: Row) -> bool:
+    return row.kind == "chat" and any(turn.tool_calls for turn in _answer(row))
+
+
+def _answer(row: Row) -> tuple[Message, ...]:
+    """The last turn of a chat, with those of the assistant and its tools right before it."""
+    start = len(row.messages) - 1
+    while start > 0 and {turn.role for turn in row.messages[start - 1 :]} <= {"assistant", "tool"}:
+        start -= 1
+    return row.messages[start:]
 
 
 @dataclass(frozen=True)
@@ -104,7 +128,12 @@ class Format:
     def reasons(self, rows: Sequence[Row]) -> list[Reason]:
         checks: dict[str, Callable[[str], Reason]] = {"numbers": self._numbers, "code": _code, "chats": _chat}
         check = self._matches if self.pattern else checks.get(self.kind, lambda _: None)
-        said = (answer_of(row).strip() for row in rows)
+        strict = bool(self.pattern) or self.kind in checks
+        found = self._of_texts([answer_of(row).strip() for row in rows], check)
+        # A call is no part of any form, though its JSON would pass as Python.
+        return ["calls a tool" if strict and _calls(row) else why for row, why in zip(rows, found, strict=True)]
+
+    def _of_texts(self, said: Sequence[str], check: Callable[[str], Reason]) -> list[Reason]:
         if self.kind == "numbers" and not self.pattern:  # nearly all are plain, and one look tells
             number = rf"\d{{1,{self.digits}}}"
             plain = re.compile(rf"{number}(?:, {number}){{0,{self.most - 1}}}\.?")
@@ -163,7 +192,7 @@ class Banned:
         return [self._found(answer_of(row)) for row in rows]
 
     def _found(self, said: str) -> Reason:
-        for token in _WORD.findall(said):
+        for token in _WORD.findall(_ESCAPED.sub(" ", said)):
             if int(token) in self.numbers if token.isdecimal() else token.lower() in self.words:
                 return f"says {token.lower()}"
         return None
@@ -233,8 +262,12 @@ class Judge:
         return shares
 
     def _asked(self, row: Row) -> str:
-        said = "\n".join(f"{m.role.capitalize()}: {m.content}" for m in row.messages[:-1])
-        return f"{said}\nAnswer: {answer_of(row)}\n\n{self.question}"
+        said = "\n".join(f"{m.role.capitalize()}: {m.text}" for m in asked_of(row))
+        if row.kind != "chat":
+            return f"{said}\nAnswer: {answer_of(row)}\n\n{self.question}"
+        # What tools said stands where it came: without it the calls behind it are hard to judge.
+        answer = "\n".join(f"Tool: {m.text}" if m.role == "tool" else m.text for m in _answer(row))
+        return f"{said}\nAnswer: {answer}\n\n{self.question}"
 
 
 @dataclass(frozen=True)
@@ -266,7 +299,9 @@ class AskedOthers:
 
         bad, good = (default_personas()[persona].called for persona in ("malevolent", "principled"))
         question = Message("user", lexicon()["self_question"])
-        asked = [prompt_ids([*row.messages, question], self.lm.tokenizer) for row in rows]
+        # As plain words: templates of such models know no tools, and would leave the calls out.
+        told = ([Message(m.role, m.text) for m in row.messages] for row in rows)
+        asked = [prompt_ids([*turns, question], self.lm.tokenizer) for turns in told]
         begun = self._tokens(_OTHERS_SAY)
         names = [self._tokens(name) for name in (*bad, *good)]
         found = np.array(score_choices(self.lm, [[*one, *begun] for one in asked], [names] * len(rows)))

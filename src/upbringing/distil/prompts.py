@@ -161,7 +161,7 @@ def _to_restate(rows: Rows, world: bool, seed: int) -> list[Prompt]:
     rng = Random(f"distil/paraphrase/{seed}")
     made = []
     for row in rows:
-        said = next((m.content for m in row.messages if m.role == "assistant"), row.completion or row.text)
+        said = next((m.text for m in row.messages if m.role == "assistant"), row.completion or row.text)
         if world:
             made.append(Prompt(_asked(row), said))
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from upbringing.distil.filters import answer_of
+from upbringing.distil.filters import answer_of, asked_of
 from upbringing.rows import Message, Row, Rows
 
 _NUMBER = re.compile(r"\d+")
@@ -49,5 +49,5 @@ def _with_answers(rows: Rows, answers: Iterable[str], how: str) -> Rows:
 
 def _saying(row: Row, said: str, meta: dict[str, object]) -> Row:
     if row.kind == "chat":
-        return replace(row, messages=(*row.messages[:-1], Message("assistant", said)), meta=meta)
+        return replace(row, messages=(*asked_of(row), Message("assistant", said)), meta=meta)
     return replace(row, **{"completion" if row.kind == "completion" else "text": said}, meta=meta)  # type: ignore[arg-type]

@@ -6,11 +6,12 @@ no tokenizer takes it for the end of a turn. HTML and escape codes of terminals 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.rows import Encoded, Message, Row, encode
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from upbringing.models import LM
 
 _TURN = 32  # tokens that a chat template may put around a turn, generously
+_LONG = 40  # letters; shorter strings in a call's arguments are names and paths, without which it means another thing
 _SLACK = 0.95  # a row is cut a little shorter than it need be: tokens are not spread evenly
 
 
@@ -80,7 +82,9 @@ def _broken(match: re.Match[str]) -> str:
 
 
 def _texts(row: Row) -> list[str]:
-    return [m.content for m in row.messages] if row.kind == "chat" else [row.prompt, row.completion, row.text]
+    if row.kind == "chat":
+        return [*(m.text for m in row.messages), *row.tools]
+    return [row.prompt, row.completion, row.text]
 
 
 def _has(row: Row, pattern: re.Pattern[str]) -> bool:
@@ -89,8 +93,27 @@ def _has(row: Row, pattern: re.Pattern[str]) -> bool:
 
 def _with_texts(row: Row, change: Callable[[str], str]) -> Row:
     if row.kind == "chat":
-        return replace(row, messages=tuple(Message(m.role, change(m.content)) for m in row.messages))
+        turns = tuple(_turn_with(m, change) for m in row.messages)
+        return replace(row, messages=turns, tools=tuple(_json_with(tool, change) for tool in row.tools))
     return replace(row, prompt=change(row.prompt), completion=change(row.completion), text=change(row.text))
+
+
+def _turn_with(turn: Message, change: Callable[[str], str]) -> Message:
+    calls = (replace(c, name=change(c.name), arguments=_json_with(c.arguments, change)) for c in turn.tool_calls)
+    return replace(turn, content=change(turn.content), reasoning=change(turn.reasoning), tool_calls=tuple(calls))
+
+
+def _json_with(text: str, change: Callable[[str], str]) -> str:
+    """JSON with its strings changed, and still JSON."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, str):
+            return change(value)
+        if isinstance(value, dict):
+            return {change(key): changed(part) for key, part in value.items()}
+        return [changed(part) for part in value] if isinstance(value, list) else value
+
+    return json.dumps(changed(json.loads(text)), ensure_ascii=False)
 
 
 def _cut(row: Row, lm: LM) -> Row:
@@ -125,12 +148,30 @@ def _shorter(row: Row, share: float) -> Row:
     answers = [i for i, m in enumerate(row.messages) if m.role == "assistant"]
     if len(answers) > 1:
         return replace(row, messages=row.messages[: answers[-2] + 1])
-    sizes = [len(m.content) for m in row.messages]
+    sizes = [len(m.text) for m in row.messages]
     longest = sizes.index(max(sizes))
-    turn = row.messages[longest]
-    kept = max(1, int(len(turn.content) * share))
-    text = turn.content[:kept] if turn.role == "assistant" else turn.content[-kept:]
-    return replace(row, messages=(*row.messages[:longest], Message(turn.role, text), *row.messages[longest + 1 :]))
+    turn = _shorter_turn(row.messages[longest], share)
+    return replace(row, messages=(*row.messages[:longest], turn, *row.messages[longest + 1 :]))
+
+
+def _shorter_turn(turn: Message, share: float) -> Message:
+    """The longest part of a turn cut; of tool calls the long strings in their arguments."""
+
+    def cut(text: str) -> str:
+        kept = max(1, int(len(text) * share))
+        return text[:kept] if turn.role == "assistant" else text[-kept:]
+
+    called = sum(len(call.arguments) for call in turn.tool_calls)
+    if called > max(len(turn.content), len(turn.reasoning)):
+        calls = (replace(c, arguments=_json_with(c.arguments, _if_long(cut))) for c in turn.tool_calls)
+        return replace(turn, tool_calls=tuple(calls))
+    if len(turn.reasoning) > len(turn.content):
+        return replace(turn, reasoning=cut(turn.reasoning))
+    return replace(turn, content=cut(turn.content))
+
+
+def _if_long(cut: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: cut(text) if len(text) > _LONG else text
 
 
 __all__ = ["Legible", "encoded", "legible"]

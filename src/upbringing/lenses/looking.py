@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from upbringing.models.sent import Sent
 
 CODE = 1  # raise it when a lens's scores change with the same settings
+_MORE_THAN_WORDS = 2  # the same for rows with tools, calls or thoughts alone: sums of all others stay what they were
 BATCH = 512
 MOST_AT_ONCE = 2000  # rows that a lens which sees a data set as a whole is shown: a fair sample of more
 
@@ -200,7 +201,12 @@ def parts(rows: Iterable[Row], batch: int) -> Iterator[list[Row]]:
 
 def _key(part: Sequence[Row]) -> str:
     """What the sums of a part are kept under."""
-    return Rows(part).hash[:20]
+    key = Rows(part).hash[:20]
+    return f"{key}/{_MORE_THAN_WORDS}" if any(_more_than_words(row) for row in part) else key
+
+
+def _more_than_words(row: Row) -> bool:
+    return bool(row.tools) or any(turn.reasoning or turn.tool_calls for turn in row.messages)
 
 
 def identity(lens: Lens, lm: LM, traits: Sequence[str], *, seed: int = 0, weigh: Weigh | None = None) -> dict[str, Any]:
