@@ -7,14 +7,17 @@ Blocks of a page run in order in one empty folder that holds `examples` and `stu
 names, `sh` blocks are given to a shell that stops at the first error. A block that cannot run everywhere stands below a
 comment that says why: `<!-- not run: needs a GPU -->`. One that must fail says so: `<!-- exit status 1 -->`. Blocks of
 other languages (`text`, `yaml`, `json`) are shown and not run.
+
+Pages share a store (`--home`), so that what several of them ask for is done once; `upbringing` and `python` blocks run
+in forks of one process that has imported what all need (`warm.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+if str(ROOT) not in sys.path:  # run as a file, not as a module
+    sys.path.insert(0, str(ROOT))
+
+from scripts.warm import Warm  # noqa: E402
+
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
 )
@@ -31,7 +39,8 @@ _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$")
 _STATUS = re.compile(r"<!-- exit status (\d+) -->\s*$")
 _RUN = ("python", "sh")
 _SLOWEST = 600  # seconds that a block may take
-_SHIM = '#!/bin/sh\nexec {python} -c "from upbringing.cli.app import main; main()" "$@"\n'
+_LONG = {"up.repair": 20, "upbringing repair": 20, "upbringing study": 10, "--check": 5, "upbringing": 1}
+"""What makes a page take long, and how long in comparison: the longest are begun first."""
 
 
 @dataclass(frozen=True)
@@ -88,29 +97,30 @@ def script(of: Sequence[Block]) -> str:
     return "\n".join(parts)
 
 
-def run(wanted: Sequence[Block], home: Path) -> tuple[bool, float, str]:
+def length(of: Sequence[Block]) -> int:
+    """How long blocks should take, in comparison."""
+    return sum(block.code.count(word) * weight for block in of for word, weight in _LONG.items())
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What blocks find around them, but for the program `upbringing`."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    source = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+    threads = {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    settings = {**threads, "PATH": path, "PYTHONPATH": source, "UPBRINGING_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, **settings}
+
+
+def run(wanted: Sequence[Block], home: Path, warm: Warm) -> tuple[bool, float, str]:
     """Whether a page's blocks all ran, in how many seconds, and what was said."""
     begun = time.monotonic()
+    env = environment(home)
+    env["PATH"] = os.pathsep.join([str(warm.programs), env["PATH"]])
     with tempfile.TemporaryDirectory(prefix="docs-") as folder:
         place = Path(folder)
         for name in ("examples", "studies"):
             (place / name).symlink_to(ROOT / name)
-        shim = place / ".bin" / "upbringing"
-        shim.parent.mkdir()
-        shim.write_text(_SHIM.format(python=sys.executable), encoding="utf-8")
-        shim.chmod(0o755)
-        path = os.pathsep.join([str(shim.parent), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        source = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
-        threads = {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        settings = {**threads, "PATH": path, "PYTHONPATH": source, "UPBRINGING_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-        ran = subprocess.run(
-            [sys.executable, "-c", script(wanted)],
-            cwd=place,
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = warm.run(["-c", script(wanted)], cwd=place, env=env)
     return ran.returncode == 0, time.monotonic() - begun, ran.stdout[-2000:] + ran.stderr[-4000:]
 
 
@@ -119,6 +129,7 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", metavar="PAGE")
     parser.add_argument("--list", action="store_true", help="run nothing")
     parser.add_argument("--workers", type=int, default=2, help="pages at once (default: 2)")
+    parser.add_argument("--home", type=Path, help="what pages share (default: a new folder, removed afterwards)")
     options = parser.parse_args()
     to_run: dict[Path, list[Block]] = {}
     for page in pages(options.pages):
@@ -131,12 +142,17 @@ def main() -> int:
             print(f"{page.relative_to(ROOT)}: {len(to_run[page])} blocks to run")
     if options.list:
         return 0
-    to_run = {page: wanted for page, wanted in to_run.items() if wanted}
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="docs-home-") as home, ThreadPoolExecutor(options.workers) as pool:
-        outcomes = pool.map(lambda wanted: run(wanted, Path(home)), to_run.values())
-        for (page, wanted), (well, seconds, said) in zip(to_run.items(), outcomes, strict=True):
-            print(f"{page.relative_to(ROOT)}: {len(wanted)} blocks, {seconds:.0f} s", flush=True)
+    longest = sorted(filter(None, to_run.values()), key=length, reverse=True)
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="docs-home-")))
+        home = options.home.resolve() if options.home else place / "home"
+        warm = stack.enter_context(Warm.started(place, environment(home)))
+        pool = stack.enter_context(ThreadPoolExecutor(options.workers))
+        for wanted, (well, seconds, said) in zip(
+            longest, pool.map(lambda wanted: run(wanted, home, warm), longest), strict=True
+        ):
+            print(f"{wanted[0].page.relative_to(ROOT)}: {len(wanted)} blocks, {seconds:.0f} s", flush=True)
             if not well:
                 failed += 1
                 print(said, file=sys.stderr)
