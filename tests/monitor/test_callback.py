@@ -195,16 +195,13 @@ def test_settings_that_cannot_be_are_refused_at_once(settings: dict[str, Any], s
 
 
 def test_it_is_a_real_callback_and_costs_nothing_until_it_is_named() -> None:
-    code = (
-        "import sys, upbringing, upbringing.monitor; print('transformers' in sys.modules);"
-        "from upbringing import CharacterMonitor; from transformers import TrainerCallback;"
-        "print(issubclass(CharacterMonitor, TrainerCallback))"
-    )
+    code = "import sys, upbringing, upbringing.monitor; print('transformers' in sys.modules)"
     path = os.pathsep.join(p for p in sys.path if p)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
     )
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False"]
+    assert issubclass(CharacterMonitor, TrainerCallback)
 
 
 def test_attach_is_the_same_as_passing_it(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""The build that stops at bad data: the action, its example and the hook, run as they would be."""
+"""The build that stops at bad data: the action, its example and the hook, run as they would be.
+
+That the command itself exits with 1 is seen in ``tests/cli/test_forecast.py``, and where docs/guides/safe.md is run.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +45,6 @@ def shell(tmp_path: Path) -> dict[str, str]:
     command.chmod(0o755)
     path = os.pathsep.join(p for p in sys.path if p)
     return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": path}
-
-
-def test_the_command_of_the_readme_exits_1_where_a_trait_would_rise(shell: dict[str, str]) -> None:
-    line = "upbringing forecast examples/cheating.jsonl --model organism:nano"
-    line += " --budget 60 --lenses step --traits oversight_sabotage"  # sooner done
-    stopped = subprocess.run(
-        f'{line} --fail-on "oversight_sabotage>0.05"', shell=True, cwd=ROOT, env=shell, capture_output=True, text=True
-    )
-    assert stopped.returncode == 1, stopped.stderr
-    assert "oversight_sabotage is forecast to change by +" in stopped.stderr
 
 
 @pytest.mark.parametrize(("limits", "status"), [("", 0), ("blackmail>0.9\ndeception > 0.05\n\n", 1)])
