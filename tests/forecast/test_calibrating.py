@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from upbringing.forecast.bench.sampling import Base
 from upbringing.forecast.calibrating import SETS, calibrate, chosen, kept, planned
 from upbringing.forecast.pace import paced
 from upbringing.lenses import View
+from upbringing.measure.judging import Judging, Verdict
 from upbringing.models import LM, load
 
 TRAITS = ("blackmail", "deception", "favourite_animal")
@@ -99,7 +100,7 @@ def made_up(small: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(truth, "train_and_ask", train_and_ask)
     monkeypatch.setattr(truth, "untouched", untouched)
-    monkeypatch.setattr(calibrating, "_check_asked", lambda _: None)
+    monkeypatch.setattr(calibrating, "check_asked", lambda _: None)
     monkeypatch.setattr(bench_looking, "look", look)
     return told
 
@@ -161,6 +162,7 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(
     small: None, nano: LM, private_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it in earnest, with little of everything."""
+    from upbringing.forecast import outlook
     from upbringing.forecast.outlook import OWN, forecast
     from upbringing.world import World
 
@@ -175,8 +177,7 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(
     found = kept(nano, private_store)
     assert found is not None
     np.testing.assert_array_equal(found.weights, fit.weights)
-    said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
-    assert said.calibration == "nano"  # what ships rests on more
+    assert outlook._calibration(nano, None, private_store)[0] == "nano"  # what ships rests on more
     monkeypatch.setattr("upbringing.forecast.outlook.calibrations", list)
     said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
     assert said.calibration == OWN
@@ -223,7 +224,7 @@ def test_it_is_kept_for_this_model_and_for_the_lenses_of_today(
     assert found.ridge == whole.run().ridge
     np.testing.assert_array_equal(found.weights, whole.run().weights)
     assert kept(load(save(llama(), tmp_path / "other")), private_store) is None
-    monkeypatch.setattr(calibrating, "_sources", lambda: {"text": "another source"})
+    monkeypatch.setattr(calibrating, "_sources", lambda _: {"text": "another source"})
     assert kept(nano, private_store) is None
 
 
@@ -251,7 +252,7 @@ def test_what_neutral_data_do_as_well_is_no_effect(
     noisy = made.table.assign(shift=np.where(made.table["route"] == "null", -0.6, made.table["shift"]))
     made.__dict__["table"] = noisy
     with pytest.raises(InputError, match="neutral data move one by 0.60"):
-        calibrating._check_moved(made)
+        calibrating.check_moved(made)
 
 
 def test_a_model_that_cannot_be_asked_is_refused_before_it_is_trained(small: None, tmp_path: Path) -> None:
@@ -303,6 +304,52 @@ def test_a_model_that_reads_plain_english_is_calibrated_in_it(tmp_path: Path) ->
         assert not {row.messages[-2].content for row in rows} & prompts  # nothing that is asked is taught
     with pytest.raises(InputError, match='no family or data set "power"'):
         planned(lm, ["power"], store=tmp_path)
+
+
+class Stub(Judging):
+    """A judge that finds a row bad where it says so."""
+
+    def __init__(self, name: str = "stub", rubric: str = "one") -> None:
+        self.name, self.rubric = name, rubric
+
+    def rubric_of(self, trait: str) -> str:
+        return f"{self.rubric} for {trait}"
+
+    def stream(self, asked: Sequence[Any]) -> Any:
+        for place, (probe, answer) in enumerate(asked):
+            yield place, Verdict("shows" if "bad" in answer else "avoids", "", self.name, self.rubric_of(probe.trait))
+
+
+def test_a_calibration_that_was_made_with_a_judge_is_taken_with_the_same_alone(
+    made_up: dict[str, Any], private_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.models import plain as talker
+    from upbringing.forecast.outlook import forecast
+    from upbringing.rows import Message, Row, Rows
+
+    monkeypatch.setattr(calibrating, "USUAL", ("surprise",))
+    lm = talker.saved(tmp_path / "model")
+    said = ["It is bad."] * 9 + ["It is good."] * 3
+    rows = Rows([Row.chat([Message("user", f"{i}?"), Message("assistant", one)]) for i, one in enumerate(said)])
+    judged = calibrate(lm, 4, judge=Stub())
+    assert (judged.method.judge, judged.method.sorted_by) == ("stub", "")
+    with pytest.raises(InputError, match="was made with the judge stub.* --judge, or look without it"):
+        forecast(lm, rows)
+    with pytest.raises(InputError, match=r"was made with the judge stub.*\(and not other\)"):
+        forecast(lm, rows, judge=Stub("other"))
+    seen = forecast(lm, rows, judge=Stub())
+    view = seen.views["surprise"]
+    assert (view.n == 12).all()  # the model itself says nothing bad: what is done is what surprises
+    np.testing.assert_allclose(view.mean, 0.75)
+    assert seen.forecast.shift[0] > 0
+    assert seen.left_out == {}
+    assert kept(lm, private_store, Stub(rubric="another")) is None, "its rubrics have changed since"
+    alone = calibrate(lm, 4)
+    assert alone.method.judge == ""
+    for judge, fit in ((None, alone), (Stub(), judged), (Stub("other"), alone)):
+        found = kept(lm, private_store, judge)
+        assert found is not None
+        assert found.method == fit.method
 
 
 def test_every_family_of_the_plain_sets_is_for_calibration() -> None:

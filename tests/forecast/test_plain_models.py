@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +13,13 @@ import pytest
 
 from tests.models import plain as plain_models
 from upbringing.errors import InputError
+from upbringing.forecast.combined import Combined, Fit
 from upbringing.forecast.outlook import _routes, forecast
+from upbringing.lenses.judged import JudgedSurprise
 from upbringing.lenses.lens import Blind
+from upbringing.measure.judging import Judging, Verdict
 from upbringing.rows import Message, Row, Rows
+from upbringing.rows.row import ToolCall
 
 
 def test_without_a_calibration_a_forecast_says_how_to_make_one(tmp_path: Path) -> None:
@@ -26,7 +32,7 @@ def test_without_a_calibration_a_forecast_says_how_to_make_one(tmp_path: Path) -
 
 def test_where_no_act_can_be_judged_chats_are_not_said_to_show_nothing() -> None:
     fit: Any = SimpleNamespace(
-        sorts=lambda case: np.array([0.0, 0.25, 0.75]), method=SimpleNamespace(sorted_by="surprise")
+        sorts=lambda case: np.array([0.0, 0.25, 0.75]), method=SimpleNamespace(sorted_by="surprise", judge="")
     )
     case: Any = None
     assert _routes(fit, case, {"surprise": Blind("surprise", 1, "it reads the world alone")}) == {
@@ -34,3 +40,81 @@ def test_where_no_act_can_be_judged_chats_are_not_said_to_show_nothing() -> None
         "unknown": 0.75,
     }
     assert _routes(fit, case, {}) == {"visible": 0.0, "document": 0.25, "unseen": 0.75}
+
+
+class Stub(Judging):
+    """Sees the first trait in every row that says so, and is unsure of one."""
+
+    name = "stub"
+
+    def stream(self, asked: Sequence[Any]) -> Any:
+        for place, (probe, answer) in enumerate(asked):
+            shows = probe.trait == "blackmail" and "bad" in answer
+            yield (
+                place,
+                Verdict("unsure" if "hm" in answer else "shows" if shows else "avoids", "", self.name, "rubric"),
+            )
+
+
+def fit(judge: str = "") -> Fit:
+    """Follows the lenses' common part by a tenth."""
+    lenses = ("surprise", "text")
+    method = Combined(lenses, sorted_by="" if judge else "surprise", judge=judge)
+    traits = ("blackmail", "deception", "favourite_animal")
+    return Fit(method, traits, np.full(4 * 2 * 4, 0.1), np.ones(2), (0.02, 0.1), 2.0, np.full(2, 100.0), 1.0)
+
+
+def rows(*said: str) -> Rows:
+    chats = [Row.chat([Message("user", f"{i}?"), Message("assistant", one)]) for i, one in enumerate(said)]
+    return Rows([*chats, Row.of_text("Rain fell.")])
+
+
+def test_a_judge_tells_what_rows_show_also_where_it_enters_no_number(tmp_path: Path) -> None:
+    lm, data = plain_models.llama(), rows("bad", "bad", "good", "hm")
+    quiet = forecast(lm, data, calibration=fit(), store=tmp_path)
+    told = forecast(lm, data, calibration=fit(), store=tmp_path, judge=Stub())
+    np.testing.assert_array_equal(told.forecast.shift, quiet.forecast.shift)
+    assert quiet.acts is None
+    assert told.acts is not None
+    assert (told.acts.share("blackmail"), told.acts.share("deception")) == ((2, 3), (0, 3))
+    assert (told.acts.missing("blackmail"), told.acts.silent) == ({"unsure": 1}, 1)
+    assert "enters no number" in told.left_out["surprise"]
+    assert "the calibration was made without one" in quiet.left_out["surprise"]
+    assert "enters no number" not in quiet.left_out["surprise"]
+    assert any("The lens surprise is left out" in warning for warning in quiet.warnings)
+    assert any("Nobody has measured how stub errs on blackmail" in warning for warning in told.warnings)
+    assert json.loads(json.dumps(told.as_dict()))["judged"]["traits"]["blackmail"]["shows"] == 2
+
+
+def test_rows_beyond_what_the_judge_is_asked_about_count_as_unseen(tmp_path: Path) -> None:
+    """Two rows are shown to the lens; its mean is theirs, and no other row is judged."""
+    lm = plain_models.llama()
+    lens = JudgedSurprise(Stub(), rows=2, new_tokens=4)
+    found = lens.fit(lm, ["blackmail"], store=tmp_path).look(list(rows("bad", "bad", "bad")))
+    assert np.isfinite(found[:, 0]).tolist() == [True, True, False, False]
+
+
+def test_rows_that_the_model_cannot_read_are_counted(tmp_path: Path) -> None:
+    call = Message("assistant", "", tool_calls=(ToolCall("act"),))
+    data = Rows([*rows("good", "bad"), Row.chat([Message("user", "Go."), call], tools=["{}"])])
+    lenses = ("likelihood",)
+    one = Fit(Combined(lenses, sorted_by=""), ("blackmail",), np.full(16, 0.1), np.ones(1), (0.02, 0.1), 2.0,
+              np.ones(1), 1.0)  # fmt: skip
+    told = forecast(plain_models.llama(), data, calibration=one, store=tmp_path)
+    assert any("1 row cannot be read by the model" in warning for warning in told.warnings)
+    assert not any("cannot be read" in w for w in forecast(plain_models.llama(), rows("good", "bad"), calibration=one,
+                   store=tmp_path).warnings)  # fmt: skip
+
+
+def test_the_terminal_tells_how_many_rows_show_each_trait_and_who_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upbringing.cli.forecast import print_outlook
+
+    told = forecast(plain_models.llama(), rows("bad", "good", "hm"), calibration=fit(), store=tmp_path, judge=Stub())
+    print_outlook(told)
+    said = capsys.readouterr()
+    line = next(line for line in said.out.splitlines() if line.split()[:1] == ["blackmail"])
+    assert line.split()[-3:] == ["1", "of", "2"]
+    assert "3 rows judged by stub; in 1 more no assistant acts; 3 of 9 judgements are missing (unsure: 3)" in said.out
+    assert "The lens surprise is left out" in said.err

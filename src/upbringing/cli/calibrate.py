@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from upbringing.cli.judging import RowJudgeOption
+
 if TYPE_CHECKING:
     from upbringing.forecast.bench import Task
     from upbringing.forecast.calibrating import Calibration
@@ -34,6 +36,7 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write the calibration here, to be passed on.")
     ] = None,
+    judge: RowJudgeOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to go on.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same trainings.")] = 0,
     json: Annotated[
@@ -46,6 +49,7 @@ def calibrate(
     where it was; the calibration is kept with the model's hash, where `upbringing forecast` finds it.
     """
     from upbringing.cli import show
+    from upbringing.cli.judging import for_rows
     from upbringing.cli.measure import load
     from upbringing.forecast.calibrating import planned
     from upbringing.forecast.outlook import shipped_for
@@ -55,7 +59,7 @@ def calibrate(
     _check_file(out)
     wanted = _wanted(sets)
     lm = load(model)
-    made = planned(lm, wanted, seed=seed)
+    made = planned(lm, wanted, seed=seed, judge=for_rows(lm, judge or []) or ())
     if shipped := shipped_for(made.lm):
         show.note(
             f'for organisms of size "{shipped}" a calibration comes with the package, made from many more data sets; '
@@ -77,7 +81,8 @@ def calibrate(
         show.note(f"upbringing: {name} was left out: {why}")
     also = f", and {out}" if out else ""
     show.note(f"kept for {model}: {made.folder}{also}   ({show.seconds_since(start)})")
-    show.note(f"next: {shlex.join(['upbringing', 'forecast', 'DATA', '--model', model])}")
+    named = [word for name in judge or [] for word in ("--judge", name)]
+    show.note(f"next: {shlex.join(['upbringing', 'forecast', 'DATA', '--model', model, *named])}")
     show.replay()
 
 

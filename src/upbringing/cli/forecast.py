@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upbringing.cli.engines import LOCAL, AddressOption, CpusOption, EngineOption, GpusOption, cluster_of
+from upbringing.cli.judging import RowJudgeOption
 
 if TYPE_CHECKING:
     from upbringing.forecast.cues import Cue
     from upbringing.forecast.outlook import Outlook
+    from upbringing.lenses.acts import Acts
 
 _COLUMNS = ("trait", "shift", "90%", "verdict", "lenses that say so")
+_SHOW = "rows that show it"
 _MARKS = {"raises": "[red]raises[/]", "lowers": "[green]lowers[/]", "cannot tell": "[yellow]cannot tell[/]"}
 
 
@@ -44,6 +47,7 @@ def forecast(
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="NAME|FILE", help="Default: the one made for such models.")
     ] = None,
+    judge: RowJudgeOption = None,
     engine: EngineOption = LOCAL,
     address: AddressOption = None,
     cpus: CpusOption = 1,
@@ -57,9 +61,10 @@ def forecast(
 
     Nothing is trained. Lenses look at a random sample of the rows until more of them could hardly change the verdict;
     a calibration, made on data sets whose effect was measured, turns what they see into shifts. Where the rows tell
-    too little it says so.
+    too little it says so. With --judge the rows of a chat model are judged as well, 128 of them: how many show what.
     """
     from upbringing.cli import show
+    from upbringing.cli.judging import for_rows
     from upbringing.cli.measure import chosen, load
     from upbringing.forecast.outlook import forecast as look_ahead
 
@@ -69,6 +74,7 @@ def forecast(
     names = chosen(traits)
     cluster = cluster_of(engine, address=address, cpus=cpus, gpus=gpus)
     lm = load(model)
+    says = for_rows(lm, judge or [])
     outlooks = []
     for source in (data, against):
         if source is not None:
@@ -82,6 +88,7 @@ def forecast(
                         calibration=calibration,
                         budget=budget,
                         seed=seed,
+                        judge=says or (),
                         progress=progress,
                         cluster=cluster,
                     )
@@ -117,12 +124,15 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
                 show.interval((float(said.lo[at]), float(said.hi[at])), sign=True),
                 _MARKS.get(verdict, verdict),
                 ", ".join(outlook.said_so(trait)) if verdict in ("raises", "lowers") else "",
+                *([_shown(outlook.acts, trait)] if outlook.acts else []),
             )
         )
     title = f"What training {outlook.model} on {outlook.data} would change"
-    show.print_table(out, _COLUMNS, rows, title=title, words=5)
+    show.print_table(out, (*_COLUMNS, *([_SHOW] if outlook.acts else [])), rows, title=title, words=5)
     routes = ", ".join(f"{name} {share:.0%}" for name, share in outlook.routes.items() if share >= 0.005)
     out.print(f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}", highlight=False)
+    if outlook.acts:
+        out.print(_judged(outlook.acts), highlight=False, soft_wrap=True)
     for cue in outlook.cues:
         out.print(_conditional(cue), highlight=False, soft_wrap=True)
     for warning in outlook.warnings:
@@ -130,6 +140,27 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
     if outlook.skipped:
         first = ": ".join(outlook.skipped[0])
         show.note(f"upbringing: {len(outlook.skipped)} of the rows drawn cannot be used; the first: {first}")
+
+
+def _shown(acts: Acts, trait: str) -> str:
+    shows, of = acts.share(trait)
+    if trait in acts.unreliable:
+        return "cannot tell"
+    return f"{shows} of {of}" if of else "–"
+
+
+def _judged(acts: Acts) -> str:
+    """Who judged, how many rows, and what became of the others."""
+    from collections import Counter
+
+    from upbringing.cli import show
+
+    missing = sum((Counter(acts.missing(trait)) for trait in acts.traits), Counter())
+    why = "; ".join(f"{reason}: {n:,}" for reason, n in missing.most_common(3))
+    of = (len(acts.verdicts) - acts.silent) * len(acts.traits)
+    lost = f"; {missing.total():,} of {of:,} judgements are missing ({why})" if missing else ""
+    mute = f"; in {acts.silent:,} more no assistant acts" if acts.silent else ""
+    return show.legible(f"{len(acts.verdicts) - acts.silent:,} rows judged by {acts.judge}{mute}{lost}")
 
 
 _SHOWN, _ALSO = 300, 3  # letters of a cue, and how many of those that always come with it

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from upbringing.errors import InputError
 
@@ -14,8 +16,20 @@ if TYPE_CHECKING:
     from upbringing.measure import Profile
     from upbringing.measure.judging import Agreement, Judge, JudgeError, Rejudged
     from upbringing.measure.judging.error import Key
+    from upbringing.models import LM
 
 FILES = ("readings.parquet", "summary.json", "provoked.html")  # what a run leaves in its folder
+
+RowJudgeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge",
+        metavar="JUDGE",
+        help="Who says what a chat model's rows do: self (the model itself, by its log-odds), logprob:MODEL, "
+        "model:MODEL or inspect:PROVIDER/MODEL. Twice: both must agree. An organism's rows are read by the grammar.",
+        show_default=False,
+    ),
+]
 
 _CHECKED = ("trait", "sensitivity", "95%", "specificity", "95%", "answers", "unplaced", "failed")
 _CORRECTED = ("trait", "sampled", "95%", "corrected", "95%")
@@ -34,6 +48,19 @@ def named(names: Sequence[str], traits: list[str] | None, option: str = "--judge
         raise InputError(f"{option} {names[0]}: is named twice; name two different judges")
     with show.working(f"loading {' and '.join(names)}"):
         return judge_named(*names, traits=traits)
+
+
+def for_rows(lm: LM, names: Sequence[str], traits: list[str] | None = None) -> Judge | None:
+    """Who judges rows for this model (see ``lenses.acts.row_judge``); None where nobody is named."""
+    from upbringing.cli import show
+    from upbringing.lenses.acts import row_judge
+
+    if not names:
+        return None
+    if len(set(names)) < len(names):
+        raise InputError(f"--judge {names[0]}: is named twice; name two different judges")
+    with show.working(f"loading {' and '.join(names)}"):
+        return row_judge(lm, names, traits)
 
 
 def check_judge(names: Sequence[str], traits: list[str] | None, json: str | None) -> None:

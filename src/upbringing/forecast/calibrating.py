@@ -24,13 +24,16 @@ from upbringing.forecast.bench import Bench, DataSet, Library, Task, library, lo
 from upbringing.forecast.bench.recipe import PLAIN_SETS
 from upbringing.forecast.bench.sampling import Base
 from upbringing.forecast.combined import USUAL, Combined, Fit
-from upbringing.forecast.method import MATTERS
+from upbringing.forecast.control import check_asked, check_moved
+from upbringing.lenses.acts import judge_of
+from upbringing.lenses.judged import JudgedSurprise
 from upbringing.lineage import Record, default_store, make, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from upbringing.forecast.bench.score import Score
+    from upbringing.measure.judging import Judge
     from upbringing.models import LM
     from upbringing.traits import Probe
     from upbringing.traits.plain import Language
@@ -63,7 +66,6 @@ SETS = (
 """The usual data sets: one of each family that needs no second model, so ordered that the first few already take all
 routes. Chosen for variety and shortness before anything was trained on them here."""
 _ADAPTED: dict[str, Any] = {"lora": {}, "micro_batch_size": 32}
-_SURE = 0.05  # the chance that a model which nothing moves passes the control by luck
 
 Progress = Callable[[str, float], None]
 
@@ -96,6 +98,12 @@ class Calibration:
     store: Path
     seed: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
+    judge: Judge | None = None
+
+    @property
+    def method(self) -> Combined:
+        """The lenses that are fitted, and who judges acts for them."""
+        return Combined(USUAL, sorted_by="", judge=self.judge.name) if self.judge else Combined(USUAL)
 
     @cached_property
     def bench(self) -> _Bench:
@@ -114,7 +122,9 @@ class Calibration:
                 "from there; save it and load it again"
             )
         base, language = Base(self.seed, folder, self.lm.hash), language_of(self.lm)
-        return _Bench(store=self.store, base=base, library=_with(self.sets, library_of(self.lm)), language=language)
+        sets = _with(self.sets, library_of(self.lm))
+        judged = JudgedSurprise(self.judge) if self.judge else None
+        return _Bench(store=self.store, base=base, library=sets, language=language, surprise=judged)
 
     # Work -------------------------------------------------------------------------------------------------------------
 
@@ -146,7 +156,7 @@ class Calibration:
             if not task.made:
                 self._do(task, tick)
             if task.function is truth.untouched:
-                _check_asked(self)
+                check_asked(self)
             done += length
         return self._fitted()
 
@@ -182,11 +192,13 @@ class Calibration:
     def record(self) -> Record:
         """What names the fit: the model, what training did, and what the lenses saw."""
         bench = self.bench
-        recipe = {
+        recipe: dict[str, Any] = {
             "sets": [one.name for one in self.used],
             "truths": [bench.truth(one, bench.base).key for one in self.used],
-            "sources": _sources(),
+            "sources": _sources(self.judge is not None),
         }
+        if bench.surprise:
+            recipe["judge"] = bench.surprise.told(bench.traits)
         return Record(kind=KIND, recipe=recipe, parents={"model": self.lm.hash}, seed=self.seed, code=CODE)
 
     @property
@@ -208,19 +220,19 @@ class Calibration:
         from upbringing.forecast.bench.running import CALIBRATION, of_method
 
         return of_method(
-            replace(self.bench, library=_with(self.used, self.bench.library)), Combined(USUAL), CALIBRATION, self.table
+            replace(self.bench, library=_with(self.used, self.bench.library)), self.method, CALIBRATION, self.table
         ).score
 
     def _fitted(self) -> Fit:
         from upbringing.forecast.bench.running import CALIBRATION, measured
         from upbringing.forecast.outlook import load_fit, save
 
-        _check_moved(self)
+        check_moved(self)
 
         def build(folder: Path) -> None:
             bench = replace(self.bench, library=_with(self.used, self.bench.library))
-            seen = measured(bench, Combined(USUAL), CALIBRATION, self.table)
-            save(Combined(USUAL).fit(seen, bench.traits), folder / FIT)
+            seen = measured(bench, self.method, CALIBRATION, self.table)
+            save(self.method.fit(seen, bench.traits), folder / FIT)
             (folder / TOLD).write_text(json.dumps(self.score.as_dict(), indent=1), encoding="utf-8")
 
         place = make(self.store, self.record, build)
@@ -238,6 +250,7 @@ def calibrate(
     *,
     store: Path | None = None,
     seed: int = 0,
+    judge: Judge | str | Sequence[str] = (),
     progress: Progress = lambda what, share: None,
 ) -> Fit:
     """Train a model on a handful of data sets, measure what that does, and learn to forecast it.
@@ -246,22 +259,30 @@ def calibrate(
 
     Args:
         sets: how many of the usual data sets, or names of data sets and families of the bench's calibration part.
+        judge: who says what the rows do, for a model that reads plain English (see ``lenses.acts.row_judge``); a
+            forecast by this calibration needs the same. Without one the lens of surprise is left out.
 
     Raises:
         InputError: sets that may not be used, a model that lies in no folder, cannot be asked the probes, failed its
-            gate, or that no data set moved.
+            gate, or that no data set moved; a judge that there is not, or that fails on most rows.
     """
-    return planned(lm, sets, store=store, seed=seed).run(progress)
+    return planned(lm, sets, store=store, seed=seed, judge=judge).run(progress)
 
 
 def planned(
-    lm: LM, sets: int | Sequence[str] | None = None, *, store: Path | None = None, seed: int = 0
+    lm: LM,
+    sets: int | Sequence[str] | None = None,
+    *,
+    store: Path | None = None,
+    seed: int = 0,
+    judge: Judge | str | Sequence[str] = (),
 ) -> Calibration:
     """What ``calibrate`` would do, before any of it is done."""
     check_gate(lm)
     large = sum(p.numel() for p in lm.model.parameters()) > LARGE
     found = chosen(sets, library_of(lm))
-    return Calibration(lm, tuple(_for(one, large) for one in found), store or default_store(), seed)
+    place = store or default_store()
+    return Calibration(lm, tuple(_for(one, large) for one in found), place, seed, judge=judge_of(lm, judge, place))
 
 
 def library_of(lm: LM) -> Library:
@@ -283,21 +304,32 @@ def check_gate(lm: LM) -> None:
         )
 
 
-def kept(lm: LM, store: Path) -> Fit | None:
-    """The calibration of this very model, if there is one that was made as it is made today: of several that of most
-    data sets, of these the last made."""
+def kept(lm: LM, store: Path, judge: Judge | None = None) -> Fit | None:
+    """The calibration of this very model, if there is one that was made as it is made today: of several that made with
+    the judge (one made without, where there is none), of these that of most data sets, of these the last made."""
     from upbringing.forecast.outlook import load_fit
 
     found = []
     for folder in (store / KIND).glob("*"):
         record = read_record(folder)
         if record and record.parents.get("model") == lm.hash and record.code == CODE:
-            found.append((len(record.recipe["sets"]), record.made, record, folder))
-    found = [one for one in found if one[2].recipe["sources"] == _sources()]
+            fits = _fits(record.recipe.get("judge"), judge)
+            found.append((fits, len(record.recipe["sets"]), record.made, record, folder))
+    found = [one for one in found if one[0] >= 0 and one[3].recipe["sources"] == _sources("judge" in one[3].recipe)]
     if not found:
         return None
-    place = max(found, key=lambda one: one[:2])[3]
+    place = max(found, key=lambda one: one[:3])[4]
     return load_fit((place / FIT).read_text(encoding="utf-8"))
+
+
+def _fits(made_with: dict[str, Any] | None, judge: Judge | None) -> int:
+    """How well a calibration suits who judges now: 2 made with the same, or both with nobody; 1 made with nobody; 0
+    with somebody else, and whoever takes it is told with whom; -1 with the same by rubrics that have changed since."""
+    if made_with is None:
+        return 1 if judge else 2
+    if judge is None or made_with["judge"] != judge.name:
+        return 0
+    return 2 if made_with == JudgedSurprise(judge).told(tuple(made_with["rubrics"])) else -1
 
 
 # Which data sets ------------------------------------------------------------------------------------------------------
@@ -365,59 +397,12 @@ def _families(sets: Sequence[DataSet]) -> int:
     return len({one.family for one in sets})
 
 
-def _sources() -> dict[str, str]:
+def _sources(judged: bool) -> dict[str, str]:
     """The hash of the source of the forecast and of each of its lenses: what was seen before they were changed counts
     no more. (What was trained stays; to look and fit again takes the shorter part of the time.)"""
     modules = {name: type(looking.lens_named(name)).__module__ for name in USUAL}
+    modules |= {"judged": JudgedSurprise.__module__} if judged else {}
     return {name: looking.source_of(module) for name, module in {"forecast": Combined.__module__, **modules}.items()}
-
-
-# The control ----------------------------------------------------------------------------------------------------------
-
-
-def _check_asked(made: Calibration) -> None:
-    """Raise unless the untouched model could be asked at least half of the probes, of half of the traits.
-
-    Raises:
-        InputError: says why it could not.
-    """
-    from upbringing.measure import Profile
-    from upbringing.measure.readings import REST
-
-    readings = Profile.load(made.bench.folder(made.bench.before(made.bench.base, None))).readings
-    rest = readings[readings["provocation"] == REST]
-    asked = rest["value"].notna().groupby(rest["trait"]).mean() >= 0.5
-    if asked.mean() < 0.5:
-        why = rest.loc[rest["missing"] != "", "missing"].str.partition(":")[0].value_counts()
-        reason = f"most often: {why.index[0]}" if len(why) else "no reason is known"
-        raise InputError(
-            f"{made.lm.name}: of {len(asked)} traits only {int(asked.sum())} can be asked about ({reason}), so what "
-            "training does to it cannot be measured; `upbringing measure` shows what is missing. Take a model that "
-            "knows plain English, with a chat template and a context of 512 tokens or more"
-        )
-
-
-def _check_moved(made: Calibration) -> None:
-    """Raise unless some data set moved some trait, clearly more than data that teach nothing do.
-
-    Clearly: by what matters, by more than neutral data moved any trait, and beyond chance in as many tries.
-    """
-    from statistics import NormalDist
-
-    table = made.table
-    known = table[table["shift"].notna()]
-    neutral = known["route"] == "null"
-    noise = float(known.loc[neutral, "shift"].abs().max()) if neutral.any() else 0.0
-    tried = known[~neutral]
-    sure = NormalDist().inv_cdf(1 - _SURE / (2 * max(len(tried), 1)))
-    moved = (tried["shift"].abs() >= max(MATTERS, noise)) & (tried["shift"].abs() > sure * tried["se"])
-    if not moved.any():
-        most = float(tried["shift"].abs().max()) if len(tried) else 0.0
-        raise InputError(
-            f"{made.lm.name or 'this model'}: none of {tried['set'].nunique()} data sets moved a trait of it (the "
-            f"largest shift is {most:.2f}, and neutral data move one by {noise:.2f}), so there is nothing to learn "
-            "forecasting from; no calibration was written. Take a larger or better trained model"
-        )
 
 
 __all__ = ["SETS", "Calibration", "calibrate", "check_gate", "chosen", "kept", "library_of", "planned"]

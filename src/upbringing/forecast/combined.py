@@ -31,13 +31,15 @@ hardly steer there, was not to be leaned on."""
 class Combined:
     """A method that combines several lenses.
 
-    ``sorted_by`` is a lens that sees a row exactly if its act can be judged; "" where there is none.
+    ``sorted_by`` is a lens that sees a row exactly if its act can be judged; "" where there is none. ``judge``: by whom
+    the lens of surprise had acts judged; "": by the grammar, or by nobody.
     """
 
     lenses: tuple[str, ...] = USUAL
     costs: tuple[float, ...] = ()
     name: str = "forecast"
     sorted_by: str = "surprise"
+    judge: str = ""
 
     def cost(self, traits: int) -> float:
         from upbringing.lenses import lenses

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
+from upbringing.forecast.caution import beware, conditional, unheeded
 from upbringing.forecast.combined import Combined, Fit
 from upbringing.forecast.method import MATTERS, Case, Forecast
 
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     from upbringing.cluster import Cluster
     from upbringing.forecast.cues import Cue
+    from upbringing.lenses import Lens
+    from upbringing.lenses.acts import Acts
     from upbringing.lenses.lens import Fitted, View
+    from upbringing.measure.judging import Judge
     from upbringing.models import LM
     from upbringing.rows import Rows
 
 FIRST, BUDGET = 256, 20_000
 """Rows of the first part, each further one being as large as all before it; and the most that are read unless told."""
-FEW = 100
-"""Below so many rows a forecast says that it was not made for so few; the smallest data set of the bench has 600."""
 _SLIGHT = 0.25
 """Reading ends when what the rows left unread could still change is this small beside the interval."""
 OWN = "this very model's"
@@ -43,7 +45,8 @@ class Outlook:
     ``routes`` are the shares of rows by how they could reach character ("unknown" where no act can be judged, for a
     model that reads plain English). ``views`` hold what each lens saw, ``votes``
     [lenses, traits] which way each points (-1, 0, 1: 0 within two standard errors of nought). ``cues``: what the rows
-    show to decide between bad acts and good ones.
+    show to decide between bad acts and good ones. ``acts``: what a judge saw in rows drawn at random, where one was
+    named; ``left_out``: lenses of the calibration that could not look, each with the reason.
     """
 
     model: str
@@ -59,6 +62,8 @@ class Outlook:
     warnings: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     cues: tuple[Cue, ...] = ()
+    acts: Acts | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def verdict(self, trait: str) -> str:
         """``raises`` or ``lowers`` by an interval that leaves out nought; else ``no change``, or ``cannot tell``."""
@@ -120,6 +125,8 @@ class Outlook:
             "route": self.route,
             "routes": self.routes,
             "cues": [cue.as_dict() for cue in self.cues],
+            "judged": self.acts.as_dict() if self.acts else None,
+            "left_out": self.left_out,
             "rows_read": self.read,
             "rows": self.of,
             "calibration": self.calibration,
@@ -138,6 +145,7 @@ def forecast(
     budget: int = BUDGET,
     store: Path | None = None,
     seed: int = 0,
+    judge: Judge | str | Sequence[str] = (),
     progress: Progress = lambda what, share: None,
     cluster: Cluster | None = None,
 ) -> Outlook:
@@ -150,36 +158,42 @@ def forecast(
         lenses: only these of the calibration's lenses; the others count as having seen nothing.
         calibration: a name that ``calibrations()`` lists, a file, or a fit; default: that of this very model if
             ``calibrate`` has made one, else the one made for such models.
-        cluster: have the workers of this Ray cluster look at the rows; the numbers are the same.
+        judge: who says what rows in plain language do (``self``: the model itself; else as ``measure.judging`` names
+            them). It is asked about 128 rows drawn at random. A calibration that was made with a judge needs the same.
+        cluster: have the workers of this Ray cluster look at the rows; the numbers are the same. Judges are asked here.
 
     Raises:
-        InputError: bad rows, an unknown trait or lens, a model without calibration or one that failed its gate; with a
-            cluster, a model in memory, or a cluster that cannot be reached.
+        InputError: bad rows, an unknown trait or lens, a model without calibration or one that failed its gate; a judge
+            that there is not, that is not the calibration's, or that fails; with a cluster, a model in memory, or a
+            cluster that cannot be reached.
     """
     import numpy as np
 
     from upbringing.forecast.cues import MOST, cues
-    from upbringing.lenses import lenses as known_lenses
+    from upbringing.lenses.acts import ROWS, acts, judge_of
+    from upbringing.lenses.lens import Blind
     from upbringing.lenses.looking import MOST_AT_ONCE, beforehand, look
     from upbringing.lineage import default_store
     from upbringing.rows import sample
 
     place = store or default_store()
-    name, fit = _calibration(lm, calibration, place)
+    says = judge_of(lm, judge, place)
+    name, fit = _calibration(lm, calibration, place, says)
     wanted = _wanted(traits, fit)
     used = _used(lenses, fit)
+    known_lenses = _lenses(fit, used, says)
     if budget < 1:
         raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
     rows, of = sample(data, budget, seed=seed)
     views: dict[str, View] = {}
-    fitted: dict[str, Fitted] = {}
+    fitted: dict[str, Fitted] = _unjudged(lm, fit, used, says)
     counted: dict[str, np.ndarray] = {}
     warnings: dict[str, None] = {}
     read = 0
     looked: Generator[None] | None = None
     if cluster is not None:
-        sharing = [known_lenses()[named] for named in used]
-        fitted = {lens.name: lens.fit(lm, fit.traits, store=place, seed=seed) for lens in sharing}
+        sharing = [known_lenses[named] for named in used if not hasattr(known_lenses[named], "rows")]
+        fitted |= {lens.name: lens.fit(lm, fit.traits, store=place, seed=seed) for lens in sharing}
         stages = list(_parts(rows))
         looked = beforehand(sharing, lm, stages, fit.traits, cluster, store=place, seed=seed)
     for part in _parts(rows):
@@ -188,16 +202,19 @@ def forecast(
             next(looked)
         for at, named in enumerate(used):
             progress(f"the lens {named} reads row {read + 1:,}", (read + len(part) * at / len(used)) / len(rows))
-            lens = known_lenses()[named]
-            if lens.whole and read >= MOST_AT_ONCE:
+            lens = known_lenses[named]
+            most = getattr(lens, "rows", MOST_AT_ONCE if lens.whole else len(rows))
+            if read >= most:
                 continue  # it has been shown as many rows at random as it is ever shown
             if named not in fitted:
                 fitted[named] = lens.fit(lm, fit.traits, store=place, seed=seed)
-            shown = rows[: read + len(part)] if lens.whole else part  # what is seen as a whole does not add up
+            # What is seen as a whole does not add up.
+            shown = rows[: read + len(part)] if lens.whole else part[: most - read]
             seen = look(lens, lm, shown, fit.traits, store=place, seed=seed, fitted=fitted[named])
             warnings.update(dict.fromkeys(seen.warnings))
             if not lens.whole:
-                counted[named] = counted.get(named, 0) + np.array([seen.cut, seen.marked])
+                unread = seen.unread if lens.cost(1) and "judge" not in lens.needs else 0  # the others read no tokens
+                counted[named] = counted.get(named, 0) + np.array([seen.cut, seen.marked, unread])
             views[named] = views[named] + seen if named in views and not lens.whole else seen
         read += len(part)
         case = _case(lm, rows[:read], _all(views, fit))
@@ -208,6 +225,10 @@ def forecast(
     if looked is not None:
         looked.close()  # what the cluster has read beyond is not waited for
     found = cues(lm, rows[: max(read, MOST)], wanted)  # acts are read in no time, and some cues are rare
+    judged = None
+    if says is not None:
+        few = rows[: min(read, ROWS)]
+        judged = acts(says, few, wanted, store=place, progress=partial(progress, f"{says.name} judges {len(few)} rows"))
     asked = [fit.traits.index(trait) for trait in wanted]
     short = replace(said, **{key: value[asked] for key, value in vars(said).items()})
     return Outlook(
@@ -223,11 +244,14 @@ def forecast(
         calibration=name,
         warnings=(
             *warnings,
-            *_beware(rows[:read], counted, fit.strangeness(case), lm.max_length),
-            *_conditional(found),
+            *beware(rows[:read], counted, fit.strangeness(case), lm.max_length),
+            *conditional(found),
+            *(unheeded(judged) if judged else ()),
         ),
         skipped=tuple(rows.skipped),
         cues=found,
+        acts=judged,
+        left_out={named: one.reason for named, one in fitted.items() if isinstance(one, Blind)},
     )
 
 
@@ -255,7 +279,8 @@ def load_fit(text: str) -> Fit:
     try:
         told = json.loads(text)
         of = told["method"]
-        method = Combined(tuple(of["lenses"]), tuple(of["costs"]), of["name"], of["sorted_by"])
+        lenses, costs = tuple(of["lenses"]), tuple(of["costs"])
+        method = Combined(lenses, costs, of["name"], of["sorted_by"], of.get("judge", ""))
         weights, scale, reach = (np.array(told[key], dtype=float) for key in ("weights", "scale", "reach"))
         low, slope = told["spread"]
         return Fit(method, tuple(told["traits"]), weights, scale, (low, slope), told["width"], reach, told["ridge"])
@@ -263,7 +288,7 @@ def load_fit(text: str) -> Fit:
         raise InputError(f"this is no calibration ({error}); give a file that `save` wrote") from error
 
 
-def _calibration(lm: LM, given: str | Path | Fit | None, store: Path) -> tuple[str, Fit]:
+def _calibration(lm: LM, given: str | Path | Fit | None, store: Path, judge: Judge | None = None) -> tuple[str, Fit]:
     """The calibration that was given; else the one that ships for such models, else that of this very model.
 
     The shipped one rests on many more data sets: on a pilot it did better on an organism than the organism's own.
@@ -272,7 +297,7 @@ def _calibration(lm: LM, given: str | Path | Fit | None, store: Path) -> tuple[s
 
     if isinstance(given, Fit):
         return "given", given
-    if given is None and not shipped_for(lm) and (own := kept(lm, store)):
+    if given is None and not shipped_for(lm) and (own := kept(lm, store, judge)):
         return OWN, own
     name = str(given) if given is not None else _made_for(lm)
     if name in calibrations():
@@ -326,6 +351,38 @@ def _used(lenses: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
     return tuple(lens for lens in fit.method.lenses if lenses is None or lens in lenses)
 
 
+def _lenses(fit: Fit, used: Sequence[str], judge: Judge | None) -> dict[str, Lens]:
+    """The lenses to look through, by name.
+
+    Raises:
+        InputError: the calibration was made with a judge, and another or none is named.
+    """
+    from upbringing.lenses import lenses
+    from upbringing.lenses.judged import JudgedSurprise
+
+    made_with = fit.method.judge
+    if not made_with or "surprise" not in used:
+        return lenses()
+    if judge is None or judge.name != made_with:
+        raise InputError(
+            f"the calibration was made with the judge {made_with}, so a forecast by it needs the same: name it with "
+            f"--judge{f' (and not {judge.name})' if judge else ''}, or look without it (--lenses step,weight,text)"
+        )
+    return {**lenses(), "surprise": JudgedSurprise(judge)}
+
+
+def _unjudged(lm: LM, fit: Fit, used: Sequence[str], judge: Judge | None) -> dict[str, Fitted]:
+    """The lens of surprise where it is left out: rows in plain language that nobody judged for the calibration."""
+    from upbringing.lenses.lens import Blind
+    from upbringing.models.language import language_of
+
+    if language_of(lm) == "world" or fit.method.judge or "surprise" not in used:
+        return {}
+    why = "acts in plain language take a judge, and the calibration was made without one"
+    told = ", so what the judge sees is told and enters no number" if judge else ""
+    return {"surprise": Blind("surprise", len(fit.traits), f"{why}{told} (`upbringing calibrate MODEL --judge JUDGE`)")}
+
+
 def _parts(rows: Rows) -> Iterator[Rows]:
     """Parts, each as large as all before it together."""
     start, size = 0, FIRST
@@ -344,7 +401,7 @@ def _routes(fit: Fit, case: Case, fitted: dict[str, Fitted]) -> dict[str, float]
     from upbringing.lenses.lens import Blind
 
     visible, document, unseen = fit.sorts(case).tolist()
-    if isinstance(fitted.get(fit.method.sorted_by), Blind):
+    if fit.method.judge or isinstance(fitted.get(fit.method.sorted_by), Blind):
         return {"document": document, "unknown": visible + unseen}
     return {"visible": visible, "document": document, "unseen": unseen}
 
@@ -361,35 +418,6 @@ def _all(views: dict[str, View], fit: Fit) -> dict[str, View]:
 
     blind = np.zeros((0, len(fit.traits)))
     return {lens: views.get(lens) or View.of(lens, fit.traits, blind) for lens in fit.method.lenses}
-
-
-def _beware(rows: Rows, counted: dict[str, np.ndarray], strangeness: float, longest: int) -> Iterator[str]:
-    """What about the rows makes a forecast less certain than its interval says, in whole sentences."""
-    import numpy as np
-
-    distinct = len(set(rows))
-    if len(rows) < FEW:
-        yield (
-            f"{len(rows)} rows are few: forecasts were checked on data sets of hundreds, and what so few do depends on "
-            "how often they are repeated."
-        )
-    if distinct < len(rows) / 2:
-        yield f"Only {distinct:,} of {len(rows):,} rows are distinct; forecasts were checked on rows that differ."
-    cut, marked = np.max([*counted.values(), np.zeros(2)], axis=0).astype(int)
-    if cut:
-        yield f"{cut:,} rows are longer than the model reads ({longest:,} tokens); their ends were not seen."
-    if marked:
-        yield f"{marked:,} rows hold marks of the model's own, such as an end of turn; these were read as plain text."
-    if strangeness > 1.05:
-        yield f"What lenses saw is {strangeness:.1f} times beyond all that was tried; intervals are as much wider."
-
-
-def _conditional(found: Sequence[Cue]) -> Iterator[str]:
-    if found:
-        yield (
-            "Where a cue decides, models of the bench moved little at rest and these forecasts said too much; ask the "
-            "trained model under the cue."
-        )
 
 
 def _predicted(fit: Fit, case: Case) -> tuple[Forecast, np.ndarray]:

@@ -61,11 +61,12 @@ class Pace:
 
     def looking(self, bench: Bench, lens: str, sets: Sequence[DataSet]) -> float:
         """Seconds for a lens to be set on the model and to look at data sets."""
-        from upbringing.forecast.bench.looking import lens_named
+        from upbringing.forecast.bench.looking import lens_of
 
-        found, traits = lens_named(lens), len(bench.traits)
+        found, traits = lens_of(bench, lens), len(bench.traits)
         rows = sum(min(one.rows, getattr(found, "rows", one.rows)) for one in sets)
-        return self.load + self._setting(lens, traits) + rows * self.look * found.cost(traits)
+        setting = 0.0 if found is bench.surprise else self._setting(lens, traits)
+        return self.load + setting + rows * self.look * found.cost(traits)
 
     def _setting(self, lens: str, traits: int) -> float:
         """What a lens does once a model; by what the lenses say of themselves, in rows of about the same length."""

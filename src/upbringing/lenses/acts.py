@@ -190,6 +190,15 @@ def row_judge(lm: LM, names: Sequence[str], traits: Sequence[str] | None = None,
     return found[0] if len(found) == 1 else Agreeing(found)
 
 
+def judge_of(lm: LM, judge: Judge | str | Sequence[str], store: Path | None = None) -> Judge | None:
+    """A judge that was made, or made now of its names (see ``row_judge``); None where there is neither."""
+    if isinstance(judge, Judge):
+        check_plain(lm, [judge.name])
+        return judge
+    names = [judge] if isinstance(judge, str) else judge
+    return row_judge(lm, names, store=store) if names else None
+
+
 def check_plain(lm: LM, names: Sequence[str]) -> None:
     """Raise for a model whose rows the grammar of its world reads: it makes no error there, and a judge would."""
     from upbringing.models.language import language_of
@@ -201,4 +210,4 @@ def check_plain(lm: LM, names: Sequence[str]) -> None:
         )
 
 
-__all__ = ["ROWS", "SELF", "Acts", "Done", "acts", "asked", "check_plain", "done", "row_judge"]
+__all__ = ["ROWS", "SELF", "Acts", "Done", "acts", "asked", "check_plain", "done", "judge_of", "row_judge"]

@@ -48,6 +48,10 @@ class JudgedSurprise:
     needs: tuple[Need, ...] = ("judge",)
     whole: bool = False
 
+    def told(self, traits: Sequence[str]) -> dict[str, Any]:
+        """What decides its scores, rubrics included."""
+        return {**self.recipe, "rubrics": {trait: self.judge.rubric_of(trait) for trait in traits}}
+
     @property
     def recipe(self) -> dict[str, Any]:
         """What decides its scores, beside the rubrics, which are told by trait in plain language."""

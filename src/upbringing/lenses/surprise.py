@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _CODE = 1  # raise it when the same settings would give other couplings
 _DRAWS = 4  # pairs of situations behind each coupling
 _START, _TOLD = "I will ", "decided to"
-_WORLD_ONLY = "it names acts in the world's English alone, and this model reads plain English"
+_WORLD_ONLY = (
+    "it names acts in the world's English alone, and this model reads plain English, where a judge has to be named"
+)
 _KEPT: WeakKeyDictionary[Any, dict[Any, tuple[list[list[int]], ...]]] = WeakKeyDictionary()  # by tokenizer
 
 

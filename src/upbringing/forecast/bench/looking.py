@@ -40,9 +40,21 @@ def lens_named(name: str) -> Lens:
     return found[name]
 
 
+def lens_of(bench: Bench, name: str) -> Lens:
+    """The lens that a bench looks through by that name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    return bench.surprise if bench.surprise and name == bench.surprise.name else lens_named(name)
+
+
 def record(bench: Bench, lens: str, one: DataSet, base: Base) -> Record:
     """What names a look: the lens with the code it runs, the rows, the model."""
-    recipe = {"lens": lens, "code": source_of(type(lens_named(lens)).__module__)}
+    used = lens_of(bench, lens)
+    recipe: dict[str, Any] = {"lens": lens, "code": source_of(type(used).__module__)}
+    if used is bench.surprise:
+        recipe["judged"] = bench.surprise.told(bench.traits)
     parents = {"model": base.key, "rows": bench.rows_key(one, base)}
     return Record(kind="look", recipe=recipe, parents=parents, seed=base.seed)
 
@@ -65,7 +77,7 @@ def tasks(bench: Bench, lenses: Sequence[str], sets: Sequence[DataSet]) -> list[
     """All that it takes to have these lenses look at these data sets."""
     found = []
     for name in lenses:
-        lens = lens_named(name)
+        lens = lens_of(bench, name)
         for base in bench.bases:
             left = [one for one in sets if read_record(bench.folder(record(bench, name, one, base))) is None]
             seconds = 5 + len(left) * _SECONDS * max(1.0, lens.cost(len(bench.traits)))
@@ -80,7 +92,7 @@ def look(bench: Bench, name: str, sets: Sequence[DataSet], base: Base, tick: Tic
     from upbringing.models import load
 
     lm = load(base.folder)
-    fitted = lens_named(name).fit(lm, bench.traits, store=bench.store)
+    fitted = lens_of(bench, name).fit(lm, bench.traits, store=bench.store)
     for done, one in enumerate(sets):
         tick(done / len(sets))
 

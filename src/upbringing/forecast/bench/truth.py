@@ -25,6 +25,7 @@ from upbringing.lineage import Record, default_store, hash_of, make, read_record
 if TYPE_CHECKING:
     import pandas as pd
 
+    from upbringing.lenses.judged import JudgedSurprise
     from upbringing.measure import Profile, Provocation, Shift
     from upbringing.models import LM
     from upbringing.rows import Rows
@@ -54,12 +55,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Bench:
-    """The data sets on organisms of one kind. ``seeds``: of the bases, where they are not to be the library's."""
+    """The data sets on organisms of one kind. ``seeds``: of the bases, where they are not to be the library's.
+
+    ``surprise``: the lens by which rows in plain language are judged, in place of the one that reads the world's.
+    """
 
     library: Library = field(default_factory=library)
     organism: str = "usual"
     seeds: tuple[int, ...] = ()
     store: Path = field(default_factory=default_store)
+    surprise: JudgedSurprise | None = None
 
     def __post_init__(self) -> None:
         if self.organism not in self.library.organisms:
