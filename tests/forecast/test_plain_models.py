@@ -118,3 +118,52 @@ def test_the_terminal_tells_how_many_rows_show_each_trait_and_who_judged(
     assert line.split()[-3:] == ["1", "of", "2"]
     assert "3 rows judged by stub; in 1 more no assistant acts; 3 of 9 judgements are missing (unsure: 3)" in said.out
     assert "The lens surprise is left out" in said.err
+
+
+def test_what_was_seen_with_a_judge_that_failed_is_not_kept(tmp_path: Path) -> None:
+    class Failing(Stub):
+        broken = True
+
+        def stream(self, asked: Sequence[Any]) -> Any:
+            for place, verdict in super().stream(asked):
+                lost = self.broken and asked[place][1] == "bad"
+                yield place, Verdict("the judge failed: rate limit") if lost else verdict
+
+    lm, data, judge = plain_models.llama(), rows("good", "good", "bad"), Failing()
+    views = []
+    for broken in (True, False):
+        judge.broken = broken
+        views.append(forecast(lm, data, calibration=fit("stub"), store=tmp_path, judge=judge).views["surprise"])
+    assert [view.n[0] for view in views] == [2, 3]
+
+
+def test_a_judge_tells_of_named_rows_and_of_others_whether_they_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upbringing.cli.explain import print_explanation
+    from upbringing.forecast import explain as module
+    from upbringing.report.explain import explain_page
+
+    data = rows(*["bad"] * 5, *["good"] * 9, "hm", "bad")
+    share = np.array([0.1] * 5 + [0.02] * 9 + [0.09] + [0.01] * 2)
+    monkeypatch.setattr(module, "_scored", lambda *_: module._Seen(share, share, {}, 0, 0))
+    monkeypatch.setattr(module, "_with_tokens", lambda _lm, named, _seen: list(named))
+    monkeypatch.setattr(module, "_forecast", lambda *_: module.Forecasted(0.3, (0.1, 0.5), "raises"))
+    found = module.explain(plain_models.llama(), data, "blackmail", top=6, store=tmp_path, judge=Stub())
+    assert found.seen is not None
+    told = found.as_dict()
+    assert {k: told["judged"]["named"][k] for k in ("shows", "of", "missing")} == {
+        "shows": 5,
+        "of": 5,
+        "missing": {"unsure": 1},
+    }
+    others = told["judged"]["others"]
+    assert others["shows"] <= 1 < others["of"]
+    assert [row["judged"] for row in told["rows"]] == ["shows"] * 5 + ["unsure"]
+    assert told["judged"]["difference"]["interval"][0] > 0
+    print_explanation(found)
+    said = "stub sees blackmail in 5 of 5 named rows (1 without a judgement) and in"
+    assert said in capsys.readouterr().out
+    page = explain_page(found, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert said in page
+    assert page.count("judged: shows") == 5

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from upbringing.cli.judging import RowJudgeOption
+
 if TYPE_CHECKING:
     from upbringing.forecast.checking import Check
     from upbringing.forecast.explain import Explanation
@@ -41,6 +43,7 @@ def explain(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write the rows without the named ones, only them, and a page."),
     ] = None,
+    judge: RowJudgeOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Retrain without the named rows, without as many at random, and on them.")
     ] = False,
@@ -56,11 +59,13 @@ def explain(
 
     A row's share is what it adds to the steps that training would make, of all that pushes the trait the same way; its
     interval says how far that hangs on the situations by which the trait is known. With --check the claim is put to the
-    test on up to three models of the same kind: four trainings each, and what is left of the shift.
+    test on up to three models of the same kind: four trainings each, and what is left of the shift. With --judge a
+    judge says of a chat model's named rows, and of as many others, whether they show the trait.
     """
     from dataclasses import replace
 
     from upbringing.cli import show
+    from upbringing.cli.judging import for_rows
     from upbringing.cli.measure import load
     from upbringing.forecast.explain import explain as find
     from upbringing.lineage import check_free
@@ -72,8 +77,9 @@ def explain(
         check_free(out, replaces=FILES)
     known([trait])  # a misspelt name is found before the model is loaded
     lm = load(model)
+    says = for_rows(lm, judge or [])
     with show.working(f"explaining {data}") as progress:
-        found = find(lm, data, trait, top=top, budget=budget, seed=seed, progress=progress)
+        found = find(lm, data, trait, top=top, budget=budget, seed=seed, judge=says or (), progress=progress)
     if check and found.rows:
         found = replace(found, check=_checked(lm, found, data, budget, steps, seed))
     print_explanation(found, stderr=json == "-")
@@ -126,6 +132,8 @@ def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
         out.print(f"• {theme.says}", markup=False)
         out.print(f"  for example {show.legible(theme.where)}: {show.legible(theme.example)}")
     out.print(f"\n{found.says}" if found.rows else found.says, markup=False)
+    if found.seen:
+        out.print(show.legible(found.seen.says), highlight=False, soft_wrap=True)
     _print_forecast(found, out)
     if found.check:
         _print_check(found.check, out)

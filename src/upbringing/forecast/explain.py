@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from upbringing.forecast.checking import Check
+    from upbringing.forecast.seen import Seen
     from upbringing.forecast.themes import Theme
+    from upbringing.measure.judging import Judge
     from upbringing.models import LM
     from upbringing.models.nudge import Direction
 
@@ -93,7 +95,8 @@ class Forecasted:
 class Explanation:
     """``rows`` are the named ones, the strongest first. ``read`` of ``of`` rows were looked at, ``unread`` of them the
     model cannot read. ``way``: 1 where rows that raise the trait were asked for, -1 where such that lower it.
-    ``scores`` [read]: every row's, NaN for those not read."""
+    ``scores`` [read]: every row's, NaN for those not read. ``seen``: what a judge saw in the named rows, if one was
+    asked."""
 
     trait: str
     model: str
@@ -109,6 +112,7 @@ class Explanation:
     marked: int = 0
     unread: int = 0
     check: Check | None = None
+    seen: Seen | None = None
 
     @property
     def says(self) -> str:
@@ -151,8 +155,9 @@ class Explanation:
                 "score": named.score,
                 "interval": list(named.interval),
                 "tokens": [[token.text, token.score] for token in named.telling],
+                **({"judged": self.seen.verdict(rank) or None} if self.seen else {}),
             }
-            for named in self.rows
+            for rank, named in enumerate(self.rows)
         ]
         return {
             "trait": self.trait,
@@ -166,6 +171,7 @@ class Explanation:
             "rows_in_all": self.of,
             "cut": self.cut,
             "unread": self.unread,
+            "judged": self.seen.as_dict() if self.seen else None,
             "check": self.check.as_dict() if self.check else None,
         }
 
@@ -180,6 +186,7 @@ def explain(
     budget: int = BUDGET,
     store: Path | None = None,
     seed: int = 0,
+    judge: Judge | str | Sequence[str] = (),
     progress: Progress = lambda what, share: None,
 ) -> Explanation:
     """Name the rows that push a trait, and say what they have in common.
@@ -189,11 +196,16 @@ def explain(
         predict: forecast the shift first, which decides whether rows that raise the trait are named or such that lower
             it; else those that raise it.
         budget: of more rows than this, a random sample is explained.
+        judge: who says of a chat model's rows whether they show the trait (as in ``forecast``): of the strongest named
+            ones, 64 at most, and of as many others.
 
     Raises:
-        InputError: bad rows, fewer than two of them, an unknown trait, or one without training families.
+        InputError: bad rows, fewer than two of them, an unknown trait, or one without training families; a judge that
+            there is not.
     """
+    from upbringing.forecast.seen import seen_in
     from upbringing.forecast.themes import themes
+    from upbringing.lenses.acts import judge_of
     from upbringing.lineage import default_store
     from upbringing.traits import traits as library
 
@@ -202,8 +214,9 @@ def explain(
         raise InputError(f"{top} rows to name are none; give at least 1")
     rows, of = taken(data, budget, seed)
     place = store or default_store()
+    says = judge_of(lm, judge, place)
     progress("forecasting", 0.0)
-    forecast = _forecast(lm, rows, name, place, seed) if predict else Forecasted(reason="not asked for")
+    forecast = _forecast(lm, rows, name, place, seed, says) if predict else Forecasted(reason="not asked for")
     way = -1 if forecast.verdict == "lowers" else 1
     progress("ranking rows", 0.4)
     seen = _scored(lm, rows, name, way, place, seed)
@@ -212,6 +225,8 @@ def explain(
     named = _named(rows, seen, count)
     progress("looking at tokens", 0.8)
     named = [*_with_tokens(lm, named[:_WITH_TOKENS], seen), *named[_WITH_TOKENS:]]
+    progress("judging rows", 0.85)
+    saw = seen_in(says, named, rows, name, store=place, seed=seed) if says and named else None
     progress("finding themes", 0.9)
     return Explanation(
         trait=name,
@@ -227,6 +242,7 @@ def explain(
         cut=seen.cut,
         marked=seen.marked,
         unread=int(sum(share != share for share in seen.share)),
+        seen=saw,
     )
 
 
@@ -250,12 +266,12 @@ def taken(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
     return Rows(ordered, name=rows.name, skipped=rows.skipped), of
 
 
-def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int) -> Forecasted:
+def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int, judge: Judge | None = None) -> Forecasted:
     """The trait's forecast; where none can be made, the reason."""
     from upbringing.forecast.outlook import forecast
 
     try:
-        outlook = forecast(lm, rows, [trait], store=store, seed=seed)
+        outlook = forecast(lm, rows, [trait], store=store, seed=seed, judge=judge or ())
     except InputError as error:
         return Forecasted(reason=str(error))
     said = outlook.forecast

@@ -98,7 +98,8 @@ def look(
         found = kept.get(key)
         if found is None:
             found = _sums_of(fitted, lm, part, weigh)
-            kept.put(key, found)
+            if not getattr(fitted, "gaps", 0):  # judgements that failed are asked for again
+                kept.put(key, found)
         sums.add(found)
         if progress:
             progress(sums.rows)

@@ -37,7 +37,8 @@ def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> P
         "reason": said.reason,
         "themes": found.themes,
         "widths": [round(100 * theme.share) for theme in found.themes],
-        "rows": [_row(named) for named in found.rows[:_ROWS_SHOWN]],
+        "rows": [_row(named, found, rank) for rank, named in enumerate(found.rows[:_ROWS_SHOWN])],
+        "seen": found.seen.says if found.seen else "",
         "left": max(0, len(found.rows) - _ROWS_SHOWN),
         "check": _check(found),
         "says": found.check.says if found.check else "",
@@ -47,7 +48,7 @@ def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> P
     return write_page("explain.html.j2", Path(out), context)
 
 
-def _row(named: Named) -> dict[str, Any]:
+def _row(named: Named, found: Explanation, rank: int) -> dict[str, Any]:
     """A row's answer, piece by piece, each with how much of the row's push it carries (0..100)."""
     most = max((token.score for token in named.tokens), default=0.0)
     pieces = [
@@ -66,6 +67,7 @@ def _row(named: Named) -> dict[str, Any]:
         "answer": answer_of(named.row),
         "score": f"{named.score:.2%}",
         "interval": f"{named.interval[0]:.2%}, {named.interval[1]:.2%}",
+        "judged": found.seen.verdict(rank) if found.seen else "",
     }
 
 
