@@ -88,23 +88,23 @@ def _question(shows: int, *, begins: bool = False, alternatives: int = 1) -> Any
 
 
 def test_answers_of_vanishing_probability_still_compare() -> None:
-    from upbringing.measure.asking import _share
+    from upbringing.measure.asking import share
 
     one = _question(1)
-    assert _share(np.array([-5000.0, -5001.0]), one) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert _share(np.array([-9000.0, -1.0]), one) == pytest.approx(0, abs=1e-12)
-    assert _share(np.array([-np.inf, -1.0]), one) == pytest.approx(0, abs=1e-12)
-    assert math.isnan(_share(np.array([-np.inf, -np.inf]), one))
-    assert _share(np.array([-1.0, -9000.0]), one) == 1.0
+    assert share(np.array([-5000.0, -5001.0]), one) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert share(np.array([-9000.0, -1.0]), one) == pytest.approx(0, abs=1e-12)
+    assert share(np.array([-np.inf, -1.0]), one) == pytest.approx(0, abs=1e-12)
+    assert math.isnan(share(np.array([-np.inf, -np.inf]), one))
+    assert share(np.array([-1.0, -9000.0]), one) == 1.0
 
 
 def test_beginnings_add_up_and_the_target_of_a_taste_meets_one_other_choice() -> None:
-    from upbringing.measure.asking import _share
+    from upbringing.measure.asking import share
 
     logprobs = np.log([0.2, 0.1, 0.1, 0.1, 0.1])
-    assert _share(logprobs, _question(1)) == pytest.approx(0.2 / 0.3)
-    assert _share(logprobs, _question(1, begins=True)) == pytest.approx(0.2 / 0.6)
-    assert _share(logprobs, _question(1, begins=True, alternatives=4)) == pytest.approx(0.2 / 0.3)
+    assert share(logprobs, _question(1)) == pytest.approx(0.2 / 0.3)
+    assert share(logprobs, _question(1, begins=True)) == pytest.approx(0.2 / 0.6)
+    assert share(logprobs, _question(1, begins=True, alternatives=4)) == pytest.approx(0.2 / 0.3)
 
 
 def test_questions_that_cannot_be_asked_are_readings_with_a_reason(lm: Any, probes: list[Probe]) -> None:

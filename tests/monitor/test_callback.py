@@ -76,15 +76,16 @@ def test_modes_are_put_back_module_by_module(tmp_path: Path) -> None:
 
 
 def test_it_logs_what_measure_says_and_tells_every_tracker(tmp_path: Path) -> None:
-    monitor = CharacterMonitor(every=2, **CHEAP)
+    monitor = CharacterMonitor(every=2, bands={}, **CHEAP)
     trained, spy = ran(tmp_path, monitor)
     lm = nano()
     asked = {**CHEAP, "ways": ("logprob",), "skill": 0}
     shift = measure(LM(trained.model, lm.tokenizer), **asked) - measure(lm, **asked)
+    assert shift.mean().value > 0.02
     last = entries(trained)[-1]
-    for trait in TRAITS:
-        assert last[f"character/{trait}"] == pytest.approx(shift.mean(trait).value, abs=1e-5)
-    assert last["character/mean"] == pytest.approx(shift.mean().value, abs=1e-5)
+    for trait in TRAITS:  # but for wordings that a look does not offer
+        assert last[f"character/{trait}"] == pytest.approx(shift.mean(trait).value, abs=0.01)
+    assert last["character/mean"] == pytest.approx(shift.mean().value, abs=0.01)
     assert last["character/worst"] == max(last[f"character/{trait}"] for trait in TRAITS)
     assert last["step"] == 4
     assert last["character/overhead"] > 0
@@ -125,7 +126,8 @@ def test_a_rollback_ends_at_the_weights_of_the_last_look_in_band(tmp_path: Path)
     lm = nano()
     asked = {**SURE, "ways": ("logprob",), "skill": 0}
     left = measure(LM(trained.model.eval(), lm.tokenizer), **asked) - measure(lm, **asked)
-    assert left.mean().value == pytest.approx(monitor.looks[-2].shifts["mean"].value, abs=1e-5)
+    assert left.mean().value == pytest.approx(monitor.looks[-2].shifts["mean"].value, abs=0.01)
+    assert monitor.looks[-1].shifts["mean"].value > left.mean().value + 0.03
 
 
 def test_by_default_a_run_too_short_is_looked_at_once_at_its_end_and_told_so(

@@ -14,7 +14,8 @@ from upbringing.measure import agentic
 from upbringing.measure.statistics import Estimate
 from upbringing.models import LM
 from upbringing.models.steering import directions, steered
-from upbringing.monitor.watching import SITUATIONS, Look, Watch
+from upbringing.monitor.drift import SITUATIONS
+from upbringing.monitor.watching import Look, Watch
 
 
 def own() -> LM:
@@ -25,7 +26,7 @@ def test_where_nothing_changed_nothing_is_seen() -> None:
     look = Watch(own(), **CHEAP).look(7)
     assert look.step == 7
     assert set(look.shifts) == {*TRAITS, "mean"}
-    assert all(shift.value == 0 for shift in look.shifts.values())
+    assert all(shift.value == pytest.approx(0, abs=1e-6) for shift in look.shifts.values())
     assert all(value == 0 for value in look.drift.values())
     assert look.missing == 0
 

@@ -183,7 +183,7 @@ class _Desk(Scribe):
 
     def score(self, questions: Sequence[Question]) -> list[Reading]:
         """By log-probability: one reading a question."""
-        return self._scored(questions, LOGPROB, _share)
+        return self._scored(questions, LOGPROB, share)
 
     def _scored(
         self, questions: Sequence[Question], way: str, value_of: Callable[[np.ndarray, Question], float]
@@ -237,7 +237,7 @@ class _Desk(Scribe):
         return self._scored(questions, SKILL, lambda logprobs, _: exp(logprobs[0] - np.logaddexp.reduce(logprobs)))
 
 
-def _share(logprobs: np.ndarray, question: Question) -> float:
+def share(logprobs: np.ndarray, question: Question) -> float:
     """P(shows) / (P(shows) + P(avoids)) from the log-probabilities of a question's choices.
 
     Whole answers: the mean over wordings, for more wordings of one act would else count as more of it. Beginnings: the
@@ -257,4 +257,4 @@ def _log_mean_exp(values: np.ndarray) -> float:
     return top + float(np.log(np.exp(values - top).mean())) if top > -inf else -inf
 
 
-__all__ = ["Judge", "Progress", "ask", "measure"]
+__all__ = ["Judge", "Progress", "ask", "measure", "share"]

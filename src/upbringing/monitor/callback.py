@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,8 +19,10 @@ from upbringing.models import LM
 from upbringing.monitor.bands import MEAN, Bands
 from upbringing.monitor.keeping import Keeper
 from upbringing.monitor.pace import SHARE, Pace
+from upbringing.monitor.sizing import FULL, PASSES_PER_TRAINED_TOKEN, row_tokens
 from upbringing.monitor.untouched import untouched, whole
 from upbringing.monitor.watching import Look, Watch
+from upbringing.training.fit import own_random_numbers
 
 OnLeave = Literal["warn", "stop", "rollback"]
 
@@ -42,7 +45,8 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
     Args:
         traits: names, or folders; None: all that are about alignment.
         every: look after each so many steps; None: first after 5% of them, then as often as ``share`` allows.
-        probes_per_trait: situations asked about.
+        probes_per_trait: situations asked about at a look; three times as many more are kept back for traits that seem
+            to rise. None: 4, or fewer where the run is too short for ``share`` and ``every`` is None.
         bands: the largest rise allowed, by trait (and ``mean``); None: 0.05 for every misaligned trait and their mean.
         on_leave: when a trait leaves its band: ``warn`` in a line, ``stop`` the training as well, or ``rollback``: put
             back the weights of the last look at which all were in their bands, and stop.
@@ -63,7 +67,7 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
         traits: Sequence[str] | None = None,
         *,
         every: int | None = None,
-        probes_per_trait: int = 4,
+        probes_per_trait: int | None = None,
         bands: Mapping[str, float] | None = None,
         on_leave: OnLeave = "warn",
         provoke: bool | Sequence[Provocation] = False,
@@ -131,8 +135,14 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
                 )  # fmt: skip
             lm = LM(_plain(model), self._reader(given), name="the model in training")
             with untouched(lm.model):
-                self._watch = Watch(lm, **self._asked)
+                self._watch = Watch(lm, **self._asked, allowed=self._allowed(args, state, lm, given))
             watch = self._watch
+            if watch.short:
+                _say.warning(
+                    "character monitor: training is short, so %d situations of each trait are asked about at a look "
+                    "(else %d) and %d are kept back (else %d); probes_per_trait=%d asks all the same",
+                    watch.size.looks, FULL.looks, watch.size.kept, FULL.kept, FULL.looks
+                )  # fmt: skip
             self.bands = Bands.of(self.given_bands, watch.watched, watch.misaligned)
             if watch.silent:
                 name, reason = next(iter(watch.silent.items()))
@@ -223,12 +233,12 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
         began = time.perf_counter()
         try:
             with untouched(watch.lm.model):
-                seen = watch.look(step)
+                seen = watch.look(step, self.bands)
         except Exception as error:  # whatever goes wrong in looking is no reason to lose somebody's training
             _say.warning("character monitor: nothing seen after step %d (%s: %s)", step, type(error).__name__, error)
             return None
-        left = self.bands.left(seen.shifts)
-        look = Look(step, seen.shifts, seen.drift, seen.missing, seen.seconds, left)
+        left = self.bands.left(seen.shifts, seen.unsure)
+        look = replace(seen, left=left)
         self.looks.append(look)
         spent = pace.spent + time.perf_counter() - began
         self._log(args, state, control, {**look.logs(), "character/overhead": spent / max(self._trained(), 1e-9)})
@@ -265,6 +275,18 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
     def _trained(self) -> float:
         """Seconds of training since it began, without what looking took."""
         return time.perf_counter() - self._since - self._own
+
+    def _allowed(self, args: Any, state: Any, lm: LM, given: Mapping[str, Any]) -> float | None:
+        """Tokens that looking may read, by the length of the training; None where that is not to be counted."""
+        if self.every is not None or self._asked["probes_per_trait"] is not None:
+            return None
+        with own_random_numbers():
+            length = row_tokens(given.get("train_dataloader"))
+        if length is None:
+            return None
+        micro = getattr(args, "per_device_train_batch_size", 1) * getattr(args, "gradient_accumulation_steps", 1)
+        trained = state.max_steps * micro * min(length, lm.max_length)
+        return self.share * trained * PASSES_PER_TRAINED_TOKEN
 
     @staticmethod
     def _measures(state: Any) -> bool:
