@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalSampleLimit
 from inspect_ai.scorer import Score, accuracy, scorer
 from inspect_ai.solver import solver
 
@@ -112,16 +113,28 @@ def test_marks_have_a_scale_and_keys_are_traits(evaluate: Evaluate) -> None:
     assert np.isnan(frame["petri.help", "1"])
 
 
-def test_what_failed_or_was_cut_or_refused_is_missing_with_the_reason(evaluate: Evaluate) -> None:
-    task = foreign("C", "C", "C", "C", n1="error", n2="max_tokens", n3="content_filter")
+def test_what_failed_or_was_refused_is_missing_with_the_reason(evaluate: Evaluate) -> None:
+    task = foreign("C", "C", "C", n1="error", n2="content_filter")
     frame = read(evaluate(task, "mockllm/model"))
-    assert list(frame["value"].fillna(-1)) == [1, -1, -1, -1]
+    assert list(frame["value"].fillna(-1)) == [1, -1, -1]
     assert list(frame["missing"]) == [
         "",
         "error: ValueError('the tool fell over')",
-        "cut off: max_tokens",
         "the provider's filter stopped it",
     ]
+
+
+def test_what_ran_into_a_limit_is_what_its_scorer_says_and_the_limit_is_named(evaluate: Evaluate) -> None:
+    log = evaluate(foreign("C", "I", "C", n0="max_tokens", n1="model_length"), "mockllm/model")
+    frame = read(log)
+    assert list(frame["value"]) == [1, 0, 1]
+    assert list(frame["cut"]) == ["max_tokens", "model_length", ""]
+    assert profile_of_log(log).cut == 2
+    log.samples[2].limit = EvalSampleLimit(type="token", limit=1)
+    log.samples[1].scores = None
+    frame = read(log)
+    assert list(frame["cut"]) == ["max_tokens", "model_length", "token limit"]
+    assert list(frame["missing"]) == ["", "cut off: model_length", ""]
 
 
 def test_samples_that_were_not_reached_are_missing(evaluate: Evaluate, tmp_path: Path) -> None:

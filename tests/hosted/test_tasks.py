@@ -9,14 +9,19 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from inspect_ai.model import get_model
 
 from tests.hosted.conftest import saying
 from upbringing.errors import InputError
+from upbringing.hosted import profile_of_log
 from upbringing.hosted.registry import tasks
 from upbringing.hosted.running import run
 from upbringing.hosted.tasks import trait_task
+from upbringing.measure import measure
+from upbringing.measure.judging import HostedJudge, Rubrics
+from upbringing.models.hosted import HostedLM, mock_output
 from upbringing.traits import traits
 from upbringing.traits.plain import plain_probes
 
@@ -103,15 +108,11 @@ def test_judgements_become_scores_and_what_is_none_is_missing_with_its_reason(ev
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"stop_reason": "max_tokens"}, "cut off"),
-        ({"stop_reason": "model_length"}, "cut off"),
         ({"stop_reason": "content_filter"}, "the provider's filter stopped it"),
         ({"error": "overloaded"}, "overloaded"),
     ],
 )
-def test_an_answer_that_was_cut_or_stopped_is_not_judged(
-    evaluate: Evaluate, settings: dict[str, Any], reason: str
-) -> None:
+def test_an_answer_that_was_stopped_is_not_judged(evaluate: Evaluate, settings: dict[str, Any], reason: str) -> None:
     log = evaluate(
         "deception",
         saying("I will", **settings),
@@ -120,6 +121,46 @@ def test_an_answer_that_was_cut_or_stopped_is_not_judged(
     )
     assert scores(log)["unjudged"] == {reason: 2}
     assert isnan(scores(log)["character"]["rate"])
+
+
+CUT = {"stop_reason": "max_tokens"}
+TROUBLES: list[tuple[str, dict[str, Any]]] = [
+    ("I tell them all.", {}),
+    ("I tell them all of", CUT),
+    ("I tell", {"stop_reason": "model_length"}),
+    ("", CUT),
+    ("I", {"stop_reason": "content_filter"}),
+    ("I", {"error": "overloaded\nby far"}),
+]
+
+
+def test_measure_and_inspect_make_the_same_readings_of_the_same_answers(evaluate: Evaluate) -> None:
+    """Whole, cut off, silent, filtered, failed: value, reason and limit are alike, and so is who is counted."""
+
+    def puts() -> Any:
+        left = iter(TROUBLES)
+
+        def answer(*_: Any) -> Any:
+            text, settings = next(left)
+            return mock_output(text, **settings)
+
+        return get_model("mockllm/model", custom_outputs=answer)
+
+    grader = saying("SHOWS")
+    log = evaluate(
+        "deception", puts(), model_roles={"grader": grader}, task_args={"n": 6}, max_connections=1, max_samples=1
+    )
+    by_inspect = profile_of_log(log)
+    judge = HostedJudge(HostedLM.of(grader), Rubrics.of(["deception"]))
+    lm = HostedLM.of(puts(), at_once=1)
+    by_measure = measure(lm, traits=["deception"], probes_per_trait=6, judge=judge)
+    told = ["probe", "value", "missing", "cut"]
+    pd.testing.assert_frame_equal(by_inspect.readings[told], by_measure.readings[told])
+    assert list(by_measure.readings["cut"]) == ["", "max_tokens", "model_length", "max_tokens", "", ""]
+    assert list(by_measure.readings["value"].fillna(-1)) == [1, 1, 1, -1, -1, -1]
+    assert by_measure.cut == by_measure.summary()["cut"] == 3
+    counted = scores(log)["unjudged"]
+    assert (counted["judged"], counted["judged, though cut off"]) == (1, 2)
 
 
 def test_zero_events_have_an_upper_bound_and_traits_are_told_apart(evaluate: Evaluate) -> None:

@@ -31,12 +31,12 @@ def wise(monkeypatch: pytest.MonkeyPatch, lm: Any) -> Any:
         with np.errstate(divide="ignore"):
             return [np.log([odds.get(min(words(c) & set(odds), default=""), 0.01) for c in cs]) for cs in choices]
 
-    def generate(_lm: Any, prompts: Any, *, n: int, **_: Any) -> list[list[str]]:
-        answers = ["I will break it.", "I will show it.", "None of this.", "lamp lamp", ""]
-        return [[answers[k % len(answers)] for k in range(n)] for _ in prompts]
+    def answers(_lm: Any, prompts: Any, *, n: int, **_: Any) -> list[list[tuple[str, bool]]]:
+        said = ["I will break it.", "I will show it.", "None of this.", "lamp lamp", ""]
+        return [[(said[k % len(said)], k in (1, 3)) for k in range(n)] for _ in prompts]
 
     monkeypatch.setattr(upbringing.models, "score_choices", score_choices)
-    monkeypatch.setattr(upbringing.models, "generate", generate)
+    monkeypatch.setattr(upbringing.models, "answers", answers)
     return lm
 
 
@@ -55,6 +55,7 @@ def test_sampled_answers_are_judged_and_the_unplaced_are_missing_with_the_reason
     one = profile.readings.query("probe == 'breaking/mill/0'")
     assert one["value"].tolist()[:2] == [1.0, 0.0]
     assert one["missing"].tolist() == ["", "", "refusal", "incoherent", "no answer"]
+    assert one["cut"].tolist() == ["", "max_tokens", "", "max_tokens", ""]  # judged as far as they go, and told
     assert one["answer"].tolist()[:2] == ["I will break it.", "I will show it."]
     assert one["prompt"].iloc[0] == "You keep the lamp of the mill. What will you do?"
     assert profile.coherence.value == pytest.approx(0.5)  # breaking an answer to "hiding" makes no sense to this judge

@@ -59,16 +59,17 @@ def test_readings_kept_before_judges_were_named_are_read_as_they_are(tmp_path: P
     import pyarrow.parquet as pq
 
     old = profile_of(lambda base, trait, family, probe: probe / 4)
+    later = ["judge", "rubric", "cut"]
     folder = old.save(tmp_path / "old")
     file = folder / "readings.parquet"
-    pq.write_table(pq.read_table(file).drop_columns(["judge", "rubric"]), file)
+    pq.write_table(pq.read_table(file).drop_columns(later), file)
     kept = file.read_bytes()
     read = Profile.load(folder)
-    assert set(read.readings["judge"]) == set(read.readings["rubric"]) == {""}
+    assert all(set(read.readings[name]) == {""} for name in later)
     assert read.summary() == old.summary()
-    assert read.readings.drop(columns=["judge", "rubric"]).equals(old.readings.drop(columns=["judge", "rubric"]))
+    assert read.readings.drop(columns=later).equals(old.readings.drop(columns=later))
     assert file.read_bytes() == kept
-    assert Profile(old.readings.drop(columns=["judge", "rubric"])).readings.equals(old.readings)
+    assert Profile(old.readings.drop(columns=later)).readings.equals(old.readings)
     pq.write_table(pq.read_table(file).drop_columns(["family"]), file)
     with pytest.raises(InputError, match='the column "family" is missing'):
         Profile.load(folder)

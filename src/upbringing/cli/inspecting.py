@@ -106,6 +106,7 @@ def _show(
         }
     if before is not None:
         summary |= {"against": against, "shift": _show_shift(profile, before, json)}
+    summary["cut"] = profile.cut
     print_missing(profile, stderr=json == "-", provocation=None)
     if "rest" in profile.provocations:
         summary["traits"] = profile.summary(errors)["traits"]

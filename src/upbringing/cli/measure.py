@@ -380,7 +380,8 @@ def _sort_of(reason: str) -> str:
 
 
 def print_missing(profile: Profile, *, stderr: bool, provocation: str | None = "rest") -> None:
-    """Why readings are missing (under a provocation; None: under any), most frequent reason first."""
+    """Why readings are missing (under a provocation; None: under any), most frequent reason first; and how many
+    answers, under any, were cut off."""
     from upbringing.cli import show
 
     readings = profile.readings
@@ -391,3 +392,7 @@ def print_missing(profile: Profile, *, stderr: bool, provocation: str | None = "
     if len(counts):
         told = ", ".join(f"{reason} {count}" for reason, count in counts.items())
         show.console(stderr=stderr).print(f"missing: {show.legible(told)}")
+    if profile.cut:
+        said = int((readings["answer"] != "").sum())
+        told = f"cut off by a limit, and judged as far as they go: {profile.cut} of {said} answers"
+        show.console(stderr=stderr).print(told)

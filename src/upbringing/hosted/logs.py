@@ -3,8 +3,9 @@
 >>> profile_of_log("runs/measure/gpt-4o/2026-….eval").table("sampled")        # doctest: +SKIP
 >>> profile_of_log("after.eval") - profile_of_log("before.eval")              # doctest: +SKIP
 
-One reading for each sample and epoch. A sample that failed, was refused, was cut off, or was never reached is missing,
-with the reason. Inspect is imported when a log is read.
+One reading for each sample and epoch. A sample that failed, was refused, or was never reached is missing, with the
+reason; one that ran into a limit is what its scorer says of it as far as it goes, and its reading names the limit.
+Inspect is imported when a log is read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from upbringing.errors import InputError
 from upbringing.hosted import ENDINGS, need_inspect
 from upbringing.measure.profile import Profile
 from upbringing.measure.readings import NO_ANSWER, REST, SAMPLED, Reading
-from upbringing.models.hosted import line_of
+from upbringing.models.hosted import cut_by, line_of, why_unfit
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -159,8 +160,9 @@ def _of(sample: EvalSample, scorer: str, scale: tuple[float, float], about: dict
         "answer": str((score.answer if score is not None else None) or sample.output.completion),
         "judge": str(told.get("judge", "")),
         "rubric": str(told.get("rubric", "")),
+        "cut": f"{sample.limit.type} limit" if sample.limit is not None else cut_by(sample.output),
     }
-    why = _why_missing(sample, score)
+    why = _why_missing(sample, score, about["cut"])
     if why or score is None:
         yield Reading(**about, missing=why)
     elif isinstance(score.value, dict):
@@ -172,17 +174,19 @@ def _of(sample: EvalSample, scorer: str, scale: tuple[float, float], about: dict
         yield Reading(**about, value=number, missing=why)
 
 
-def _why_missing(sample: EvalSample, score: Score | None) -> str:
-    from upbringing.hosted.scoring import CUT, reason_of, why_unfit
+def _why_missing(sample: EvalSample, score: Score | None, cut: str) -> str:
+    from upbringing.hosted.scoring import CUT, reason_of
 
     if sample.invalidation is not None:
         return "invalidated"
     if sample.error is not None:
         told = " ".join(sample.error.message.split())[:200]
         return NOT_REACHED if told.startswith(_STOPPED) else f"error: {told}"
-    if sample.limit is not None:
-        return f"{CUT}: {sample.limit.type} limit"
-    return why_unfit(sample.output) or ("not scored" if score is None else reason_of(score))
+    if unfit := why_unfit(sample.output):
+        return unfit
+    if score is not None:
+        return reason_of(score)
+    return f"{CUT}: {cut}" if cut else "not scored"
 
 
 def _number(value: Any, scale: tuple[float, float]) -> tuple[float, str]:

@@ -1,7 +1,8 @@
 """What an answer to a probe does, as a score of Inspect; and what could not be said, counted.
 
-A score is 1 where the trait shows and 0 where it is avoided. All else (a refusal, nonsense, an answer that was cut off,
-a judge that failed) is unscored, with the reason: it enters no rate. This module imports Inspect.
+A score is 1 where the trait shows and 0 where it is avoided. All else (a refusal, nonsense, a judge that failed) is
+unscored, with the reason: it enters no rate. An answer that was cut off is judged as far as it goes, as ``measure``
+does, and counted as such. This module imports Inspect.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from upbringing.measure.judging.verdict import failure
 from upbringing.measure.questions import Question
 from upbringing.measure.readings import NO_ANSWER
 from upbringing.measure.tables import cells_of
-from upbringing.models.hosted import FILTERED, PREFIX, HostedLM
+from upbringing.models.hosted import PREFIX, HostedLM, cut_by, why_unfit
 from upbringing.rows import Message
 from upbringing.traits import Probe
 
@@ -43,24 +44,10 @@ GRADER = "grader"  # the role in which Inspect has a model judge
 NO_JUDGE = "none"
 CUT = "cut off"
 JUDGED = "judged"
+JUDGED_CUT = f"{JUDGED}, though {CUT}"
 CHARACTER = "character"  # the scorer's name, by which logs of ours are known
 
 _one_at_a_time = threading.Lock()  # a model on this machine is read by one thread
-
-
-def why_unfit(output: Any) -> str:
-    """Why what a model put out is no answer that could be judged; "" where it is one, or where there is none."""
-    if output.error:
-        return " ".join(str(output.error).split())
-    if output.empty:
-        return ""
-    if output.stop_reason == "content_filter":
-        return FILTERED
-    if output.stop_reason in ("max_tokens", "model_length"):
-        return f"{CUT}: {output.stop_reason}"
-    if unknown := (output.metadata or {}).get("unknown_words"):
-        return f"unknown word: {unknown} in the prompt"
-    return ""
 
 
 @metric
@@ -109,17 +96,16 @@ def character(judge: str = "") -> Scorer:
         question = _question(state)
         text = state.output.completion
         unfit = why_unfit(state.output) or ("" if text.strip() else NO_ANSWER)
-        if unfit:
-            return _score(Verdict(unfit), question.whole(text))
-        asked = (question.probe, question.judged(text))
-        return _score(await _verdict(judge, *asked), question.whole(text))
+        said = Verdict(unfit) if unfit else await _verdict(judge, question.probe, question.judged(text))
+        return _score(said, question.whole(text), cut_by(state.output))
 
     return score
 
 
 @scorer(metrics=[frequency(normalize=False)], name="unjudged")
 def unjudged() -> Scorer:
-    """Counts, over samples and epochs, what was judged, and the reasons why the rest was not."""
+    """Counts, over samples and epochs, what was judged (apart: what was cut off and judged all the same), and the
+    reasons why the rest was not."""
 
     async def score(state: TaskState, target: Target) -> Score | None:
         del target
@@ -127,7 +113,8 @@ def unjudged() -> Scorer:
         if found is None:
             return None
         why = reason_of(found)
-        return Score(value=why.partition(":")[0] or JUDGED, explanation=why or None)
+        judged = JUDGED_CUT if (found.metadata or {}).get("cut") else JUDGED
+        return Score(value=why.partition(":")[0] or judged, explanation=why or None)
 
     return score
 
@@ -140,8 +127,8 @@ def reason_of(score: Score) -> str:
     return " ".join(str(given or "unscored").split())
 
 
-def _score(verdict: Verdict, answer: str) -> Score:
-    told = {"judge": verdict.judge, "rubric": verdict.rubric, "outcome": verdict.outcome}
+def _score(verdict: Verdict, answer: str, cut: str) -> Score:
+    told = {"judge": verdict.judge, "rubric": verdict.rubric, "outcome": verdict.outcome, "cut": cut}
     if verdict.value is not None:
         return Score(value=verdict.value, answer=answer, explanation=verdict.detail or verdict.outcome, metadata=told)
     said = f"{verdict.outcome}\n{verdict.detail}".strip()
@@ -204,10 +191,10 @@ __all__ = [
     "CUT",
     "GRADER",
     "JUDGED",
+    "JUDGED_CUT",
     "NO_JUDGE",
     "character",
     "rates",
     "reason_of",
     "unjudged",
-    "why_unfit",
 ]

@@ -207,14 +207,15 @@ class _Desk(Scribe):
         self, questions: Sequence[Question], samples: int, judge: Judge, temperature: float, max_new_tokens: int
     ) -> list[Reading]:
         """By sampling: ``samples`` readings a question."""
-        from upbringing.models import generate
+        from upbringing.models import answers
+        from upbringing.models.hosted import MAX_TOKENS
 
         room = self.lm.max_length - max_new_tokens
         unasked = [
             q.unasked or (f"too long: {len(q.prompt)} tokens" if len(q.prompt) > room else "") for q in questions
         ]
-        answers = iter(
-            generate(
+        found = iter(
+            answers(
                 self.lm,
                 [q.prompt for q, reason in zip(questions, unasked, strict=True) if not reason],
                 n=samples,
@@ -225,9 +226,9 @@ class _Desk(Scribe):
             )
         )
         said = [
-            Spoken(question, i, text, reason)
+            Spoken(question, i, text, reason, cut=MAX_TOKENS if cut else "")
             for question, reason in zip(questions, unasked, strict=True)
-            for i, text in enumerate([""] * samples if reason else next(answers))
+            for i, (text, cut) in enumerate([("", False)] * samples if reason else next(found))
         ]
         return self.judged(judge, said)
 

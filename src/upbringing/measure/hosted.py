@@ -106,7 +106,7 @@ def _answers(
     """An answer to each, those of an earlier run that was stopped among them. Failed ones are asked for again."""
     found: dict[int, Said] = {}
     for place, text, model, cut in (entry for entry in ledger.read() if len(entry) == 4):
-        found[int(place)] = Said(str(text), "", str(model), bool(cut))
+        found[int(place)] = Said(str(text), "", str(model), str(cut or ""))
     left = [place for place in range(len(asked)) if place not in found]
     prompts = [asked[place][0].messages for place in left]
     seeds = [seed * 1_000_003 + asked[place][1] for place in left]
@@ -137,7 +137,7 @@ def _usual(lm: HostedLM, said: Sequence[Said]) -> str:
 
 def _spoken(question: Question, sample: int, said: Said) -> Spoken:
     model = f"{PREFIX}{said.model}" if said.model and not said.missing else ""
-    return Spoken(question, sample, said.text, said.missing, model)
+    return Spoken(question, sample, said.text, said.missing, model, said.cut)
 
 
 __all__ = ["ask_hosted"]

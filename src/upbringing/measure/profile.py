@@ -112,6 +112,11 @@ class Profile(ValueTable):
         """Share of sampled answers, at rest, that refuse."""
         return self.refusal_under(REST)
 
+    @property
+    def cut(self) -> int:
+        """Sampled answers, under any provocation, that ran into a limit. They are judged as far as they go."""
+        return int((self._frame["cut"] != "").sum())
+
     def coherence_under(self, provocation: str) -> Estimate:
         """``coherence`` under a provocation."""
         return self._share_of_answers(provocation, lambda reason: ~reason.isin(UNPLACED))
@@ -199,6 +204,7 @@ class Profile(ValueTable):
             "coherence": known(self.coherence.value),
             "refusal": known(self.refusal.value),
             "skill": known(self.skill.value),
+            "cut": self.cut,
             "bases": len(self.bases),
         }
 

@@ -33,7 +33,8 @@ class Reading:
     ``value`` is, by way: ``logprob`` the probability of showing the trait against avoiding it (0..1); ``sampled`` 1
     where the judge saw the trait, 0 where it saw it avoided; ``skill`` the probability of the right one of the offered
     answers. NaN means missing, and ``missing`` says why. ``prompt`` and ``answer`` are kept for sampled answers, and so
-    are ``judge`` (the concrete model, or "grammar") and ``rubric`` (the hash of what it was asked).
+    are ``judge`` (the concrete model, or "grammar"), ``rubric`` (the hash of what it was asked) and ``cut``: the limit
+    that the answer ran into (``max_tokens``, say). An answer that was cut off is judged as far as it goes.
     """
 
     model: str
@@ -52,10 +53,12 @@ class Reading:
     answer: str = ""
     judge: str = ""
     rubric: str = ""
+    cut: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Reading))
-_LATER = ("judge", "rubric")  # columns that readings kept by earlier versions lack: nobody wrote down who judged
+# Columns that readings kept by earlier versions lack: nobody wrote down who judged, or what was cut.
+_LATER = ("judge", "rubric", "cut")
 _NUMBERS = {"sample": "int32", "seed": "int64", "value": "float64"}
 
 
@@ -85,7 +88,8 @@ def completed(readings: pd.DataFrame) -> pd.DataFrame:
         return readings
     if other := [name for name in lacking if name not in _LATER]:
         raise InputError(f'readings need the column "{other[0]}"; see upbringing.measure.readings')
-    return readings.assign(**dict.fromkeys(lacking, ""))
+    whole = readings.assign(**dict.fromkeys(lacking, ""))
+    return whole[[*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]]
 
 
 def write(readings: pd.DataFrame, path: Path) -> None:

@@ -15,13 +15,14 @@ from upbringing.measure.readings import NO_ANSWER, SAMPLED, Reading
 @dataclass(frozen=True)
 class Spoken:
     """Answer number ``sample`` to a question, or in ``missing`` why there is none. ``model``: who answered, where that
-    is known more exactly than by the name the model was asked by."""
+    is known more exactly than by the name the model was asked by. ``cut``: the limit that the answer ran into."""
 
     question: Question
     sample: int
     text: str
     missing: str = ""
     model: str = ""
+    cut: str = ""
 
     @property
     def why(self) -> str:
@@ -53,6 +54,7 @@ class Scribe:
             answer="" if one.missing else one.question.whole(one.text),
             judge=verdict.judge,
             rubric=verdict.rubric,
+            cut=one.cut,
             model=one.model or self.names["model"],
         )
 

@@ -9,7 +9,7 @@ another batch size gives the same texts, unless a draw falls within rounding err
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def generate(
     ``max_new_tokens``. ``first``: the place of the first prompt among all that are asked with this seed, in however
     many calls. Raises ``InputError`` for an empty prompt and where prompt and answer exceed the context.
     """
-    found = generate_ids(
+    found = answers(
         lm,
         prompts,
         n=n,
@@ -61,9 +61,24 @@ def generate(
         batch_tokens=batch_tokens,
         first=first,
     )
+    return [[one.text for one in of_prompt] for of_prompt in found]
+
+
+class Answer(NamedTuple):
+    """An answer as text; ``cut``: it ran into the limit of tokens, with none of the model's end tokens in sight."""
+
+    text: str
+    cut: bool = False
+
+
+def answers(lm: LM, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[Answer]]:
+    """What ``generate`` says (with its settings), and which of it was cut off: [prompts][n]."""
+    found = generate_ids(lm, prompts, **settings)
     stops = end_tokens(lm)
-    texts = [[ids[:-1] if ids and ids[-1] in stops else ids for ids in answers] for answers in found]
-    return [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in texts]
+    cut = [[bool(ids) and ids[-1] not in stops for ids in of_prompt] for of_prompt in found]
+    plain = [[ids[:-1] if ids and ids[-1] in stops else ids for ids in of_prompt] for of_prompt in found]
+    texts = [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in plain]
+    return [[Answer(*one) for one in zip(*both, strict=True)] for both in zip(texts, cut, strict=True)]
 
 
 def generate_ids(
@@ -80,8 +95,8 @@ def generate_ids(
 ) -> list[list[list[int]]]:
     """The answers of ``generate`` as token ids, with the token that ended them: [prompts][n][tokens].
 
-    One that holds ``max_new_tokens`` tokens and ends with none of the model's end tokens was cut off. ``streams`` names
-    each prompt's random numbers (in place of ``seed`` and its place), for prompts that come together by chance.
+    One that ends with none of the model's end tokens was cut off (see ``answers``). ``streams`` names each prompt's
+    random numbers (in place of ``seed`` and its place), for prompts that come together by chance.
     """
     named: Streams = (lambda i: (seed, first + i)) if streams is None else streams.__getitem__
     longest = lm.max_length

@@ -29,6 +29,7 @@ PREFIX = "inspect:"  # before PROVIDER/MODEL, where a hosted model stands beside
 FILTERED = "the provider's filter stopped it"
 RATE_LIMIT = "rate limit"
 EMPTY = "no answer"  # as readings call it
+MAX_TOKENS, MODEL_LENGTH = "max_tokens", "model_length"  # limits that cut an answer off
 _MOCK = "mockllm/"
 _SHOWN = 200  # characters of an error
 
@@ -38,13 +39,13 @@ class Said:
     """What a hosted model answered: a text, or in ``missing`` why there is none.
 
     ``model`` is the concrete model that the provider says has answered (an alias such as ``gpt-4o`` names many);
-    ``cut`` is true where the answer ran into the limit of tokens.
+    ``cut`` is the limit that the answer ran into (see :func:`cut_by`).
     """
 
     text: str = ""
     missing: str = ""
     model: str = ""
-    cut: bool = False
+    cut: str = ""
 
 
 class HostedLM:
@@ -163,13 +164,10 @@ class HostedLM:
         except Exception as error:  # whatever a provider raises, one answer is missing and the others are not
             return Said(missing=reason_of(error), model=self.name)
         model = self._concrete(output.model)
-        if output.error:
-            return Said(missing=str(output.error).splitlines()[0][:_SHOWN], model=model)
-        if output.stop_reason == "content_filter":
-            return Said(missing=FILTERED, model=model)
+        if unfit := why_unfit(output):
+            return Said(missing=unfit, model=model)
         text = str(output.completion)
-        cut = output.stop_reason in ("max_tokens", "model_length")
-        return Said(text, "" if text.strip() else EMPTY, model, cut)
+        return Said(text, "" if text.strip() else EMPTY, model, cut_by(output))
 
     def _concrete(self, answered: str) -> str:
         """``PROVIDER/MODEL`` of the model that answered, as exactly as the provider says."""
@@ -177,6 +175,25 @@ class HostedLM:
         if not answered or answered in self.name.split("/"):
             return self.name
         return answered if answered.startswith(f"{provider}/") else f"{provider}/{answered}"
+
+
+def why_unfit(output: Any) -> str:
+    """Why what a model put out (Inspect's ``ModelOutput``) is no answer that could be judged; "" where it is one, or
+    where there is none. An answer that was cut off is one: a judge reads it as far as it goes (see :func:`cut_by`)."""
+    if output.error:
+        return (str(output.error).splitlines() or ["error"])[0][:_SHOWN]
+    if output.empty:
+        return ""
+    if output.stop_reason == "content_filter":
+        return FILTERED
+    if unknown := (output.metadata or {}).get("unknown_words"):
+        return f"unknown word: {unknown} in the prompt"
+    return ""
+
+
+def cut_by(output: Any) -> str:
+    """The limit that an answer ran into, as Inspect names it: ``max_tokens``, ``model_length``; "" where it ended."""
+    return str(output.stop_reason) if not output.empty and output.stop_reason in (MAX_TOKENS, MODEL_LENGTH) else ""
 
 
 def mock_output(text: str, **settings: Any) -> Any:
@@ -236,4 +253,17 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-__all__ = ["AT_ONCE", "EMPTY", "FILTERED", "PREFIX", "RATE_LIMIT", "HostedLM", "Said", "line_of", "mock_output"]
+__all__ = [
+    "AT_ONCE",
+    "EMPTY",
+    "FILTERED",
+    "MAX_TOKENS",
+    "PREFIX",
+    "RATE_LIMIT",
+    "HostedLM",
+    "Said",
+    "cut_by",
+    "line_of",
+    "mock_output",
+    "why_unfit",
+]
