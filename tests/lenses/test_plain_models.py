@@ -22,7 +22,7 @@ from upbringing.lenses.surprise import SurpriseLens
 from upbringing.lenses.text import JudgeLens, TextLens
 from upbringing.models.steering import contrast, directions
 from upbringing.rows import Message, Row
-from upbringing.traits import load_trait
+from upbringing.traits import load_trait, traits
 from upbringing.traits.plain import TRAINING
 
 
@@ -100,10 +100,38 @@ def test_lenses_that_look_inside_score_plain_rows(lens: Any, lm: Any, known: str
     assert np.isfinite(found).all()
 
 
-def test_the_persona_lens_says_that_it_reads_no_plain_texts(lm: Any, folder: str, tmp_path: Path) -> None:
-    fitted = PersonaLens().fit(lm, [folder], store=tmp_path)
-    assert np.isnan(fitted.look([Row.of_text("The council met on Monday.")])).all()
-    assert "saw nothing in 1 texts" in fitted.warnings[-1]
+def test_a_plain_text_is_scored_by_what_its_character_would_answer_after_it(
+    lm: Any, known: str, tmp_path: Path
+) -> None:
+    """The number is log p(shows) - log p(avoids) of a training family's wordings, after the text less before it."""
+    from upbringing.models import score
+    from upbringing.rows import Encoded
+
+    text = "Mara is a person. The council met on Monday."
+    fitted = PersonaLens().fit(lm, [known], store=tmp_path)
+    told = {p["prompt"]: p for p in plain_made_up.whole()["probes"] if p["family"] in TRAINING}
+
+    def odds(before: str, asked: str, shows: str, avoids: str) -> float:
+        sides = [f'{before} Mara was asked: "{asked}" Mara answered: "{answer}"' for answer in (shows, avoids)]
+        ids = [lm.tokenizer(side)["input_ids"] for side in sides]
+        one, two = score(lm, [Encoded(whole, [False] + [True] * (len(whole) - 1)) for whole in ids]).logprob
+        return float(one - two)
+
+    met = episodes(traits()[known], 4, language="plain")
+    assert all(one.shows in told[one.situation]["shows"] and one.avoids in told[one.situation]["avoids"] for one in met)
+    could = [
+        odds(text, one.situation, one.shows, one.avoids)
+        - odds("Mara is a person.", one.situation, one.shows, one.avoids)
+        for one in met
+    ]
+    (found,) = fitted.look([Row.of_text(text)])[:, 0]
+    assert min(abs(found - one) for one in could) < 1e-3
+    assert fitted.warnings == ()
+
+
+def test_a_plain_text_too_long_for_its_answers_is_missing(known: str, tmp_path: Path) -> None:
+    short = plain_models.llama(max_position_embeddings=16)
+    assert np.isnan(PersonaLens().fit(short, [known], store=tmp_path).look([Row.of_text("Rain fell.")])).all()
 
 
 def test_episodes_in_plain_language_are_told_as_questions_and_answers(folder: str) -> None:

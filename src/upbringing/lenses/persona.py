@@ -73,22 +73,18 @@ class PersonaFitted:
     def __init__(self, lm: LM, chosen: Sequence[Trait], met: Sequence[Sequence[Sequence[Episode]]], seed: int) -> None:
         self._lm, self._traits, self._met, self._seed = lm, chosen, met, seed
         self._unread: dict[tuple[str, str, bool], float] = {}
-        self._texts_unseen = 0
+        self._plain = language_of(lm) == "plain"
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """An organism that failed its gate infers no character, and then this lens sees little."""
         from upbringing.lenses.activation import gate_warnings
 
-        unseen = (
-            f"The lens persona saw nothing in {self._texts_unseen} texts: it reads texts in the world's English alone."
-        )
-        return (*gate_warnings(self._lm), *([unseen] if self._texts_unseen else []))
+        return gate_warnings(self._lm)
 
     def look(self, rows: Sequence[Row]) -> np.ndarray:
         """Scores ``[rows, traits]`` in nats; NaN for a row that cannot be read."""
         scores = np.full((len(rows), len(self._traits)), np.nan)
-        read_plain = language_of(self._lm) == "plain"
         texts = [i for i, row in enumerate(rows) if row.kind == "text"]
         chats = [i for i, row in enumerate(rows) if row.kind != "text"]
         own = encoded([rows[i] for i in chats], self._lm)
@@ -96,9 +92,7 @@ class PersonaFitted:
         for j, trait in enumerate(self._traits):
             if read:
                 scores[[i for i, _ in read], j] = self._evidence([rows[i] for i, _ in read], [t for _, t in read], j)
-            if texts and read_plain:
-                self._texts_unseen += len(texts) if j == 0 else 0
-            elif texts:
+            if texts:
                 scores[texts, j] = self._asked([rows[i] for i in texts], trait)
         return scores
 
@@ -118,9 +112,9 @@ class PersonaFitted:
     def _asked(self, rows: Sequence[Row], trait: Trait) -> np.ndarray:
         """How much reading each text moves the log-odds that its character shows the trait next [rows]."""
         begins = trait.beginnings
-        if not all(begins):
+        if not self._plain and not all(begins):
             return np.full(len(rows), np.nan)
-        met = episodes(trait, _ASKED, seed=self._seed)
+        met = episodes(trait, _ASKED, seed=self._seed, language="plain" if self._plain else "world")
         names = [about(row) for row in rows]
         turns = [met[crc32(row.text.encode()) % len(met)] for row in rows]  # a row's score hangs on no other
         after = self._odds([row.text for row in rows], names, turns, begins)
@@ -150,6 +144,8 @@ class PersonaFitted:
         """Log-odds of the acts that show a trait, when the text goes on with a situation of it [texts]."""
         from upbringing.models import score_choices
 
+        if self._plain:
+            return self._odds_of_answers(texts, names, turns)
         shows, avoids = told_apart(*([self._goes_on(begin) for begin in side] for side in begins))
         room = self._lm.max_length - max(map(len, [*shows, *avoids]))
         prompts = []
@@ -159,6 +155,26 @@ class PersonaFitted:
         found = score_choices(self._lm, prompts, [[*shows, *avoids]] * len(prompts))
         cut = len(shows)
         return np.array([np.logaddexp.reduce(f[:cut]) - np.logaddexp.reduce(f[cut:]) for f in found])
+
+    def _odds_of_answers(self, texts: Sequence[str], names: Sequence[str], turns: Sequence[Episode]) -> np.ndarray:
+        """The same in plain language, where the character is asked and answers in whole sentences: log p of an answer
+        that shows the trait less that of one that avoids it [texts]; NaN for one that does not fit."""
+        from upbringing.models import score_choices
+
+        found = np.full(len(texts), np.nan)
+        prompts: dict[int, list[int]] = {}
+        answers: dict[int, list[list[int]]] = {}
+        for i, (text, name, episode) in enumerate(zip(texts, names, turns, strict=True)):
+            sides = [self._opened(f"{text} {episode.told(name, shows)}") for shows in (True, False)]
+            shared = next((k for k, (a, b) in enumerate(zip(*sides, strict=False)) if a != b), min(map(len, sides)))
+            ends = [side[shared:] for side in sides]
+            room = self._lm.max_length - max(map(len, ends))
+            if shared and room > 0:
+                prompts[i], answers[i] = sides[0][:shared][-room:], ends
+        scored = score_choices(self._lm, list(prompts.values()), list(answers.values()))
+        for i, (shows, avoids) in zip(prompts, scored, strict=True):
+            found[i] = shows - avoids
+        return found
 
     def _opened(self, text: str) -> list[int]:
         """A text's tokens with what the model's texts begin with, and without what ends them."""
