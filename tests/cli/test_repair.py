@@ -72,7 +72,10 @@ def test_a_model_that_does_not_misbehave_needs_nothing(tmp_path: Path, capsys: p
     assert not (tmp_path / "out" / "model").exists()
 
 
-def test_nothing_within_the_budget_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_within_the_budget_is_said_plainly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upbringing.repair.after.STEPS", 4)
     options = ["--remedies", "neutral_fiction", "--budget", "130", "--at-most", "0.0"]
     assert run(["repair", NANO, "--out", str(tmp_path / "out"), *options]) == 0
     printed = capsys.readouterr()
