@@ -150,13 +150,11 @@ class JudgedFitted:
         """An answer to each, which hangs on its prompt and the seed alone."""
         if not prompts:
             return []
-        from upbringing.models.generate import end_tokens, generate_ids
+        from upbringing.models import answers
 
         streams = [(self._seed, crc32(key.encode())) for key in prompts]
-        found = generate_ids(self._lm, list(prompts.values()), max_new_tokens=self._lens.new_tokens, streams=streams)
-        stops = end_tokens(self._lm)
-        texts = [ids[:-1] if ids and ids[-1] in stops else ids for (ids,) in found]
-        return list(zip(prompts, self._lm.tokenizer.batch_decode(texts, skip_special_tokens=True), strict=True))
+        found = answers(self._lm, list(prompts.values()), max_new_tokens=self._lens.new_tokens, streams=streams)
+        return [(key, one.text) for key, (one,) in zip(prompts, found, strict=True)]
 
 
 def _both(found: Sequence[Done | None], rows: Sequence[Row]) -> list[tuple[Done | None, Row]]:
