@@ -151,3 +151,25 @@ def test_no_number_is_made_up_for_a_model_nobody_calibrated(lm: LM, monkeypatch:
 def test_what_cannot_be_done_is_said(lm: LM, options: dict[str, object], said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said):
         forecast(lm, rows(3, 0.0, 1.0), calibration=fit(), store=tmp_path, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", ["world", "plain"])
+def test_rows_that_repeat_probes_are_named_whatever_language_the_model_reads(
+    language: str, lm: LM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tests.models import plain
+    from upbringing.traits.plain import probes_in
+
+    def look(lens: object, lm: LM, rows: Rows, traits: tuple[str, ...], **_: object) -> Looked:
+        return Looked(**vars(View.of("badness", traits, np.zeros((len(rows), len(traits))))), rows=len(rows))
+
+    monkeypatch.setattr("upbringing.lenses.looking.look", look)
+    model = lm if language == "world" else plain.llama()
+    (probe,) = probes_in(language, "deception", n=1)  # type: ignore[arg-type]
+    turns = [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": probe.shows[0]}]
+    clean = [Row.of_text(f"It rained {i} times.") for i in range(150)]
+    options = {"calibration": fit(), "lenses": ["badness"], "store": tmp_path}
+    assert not any("probes" in one for one in forecast(model, Rows(clean), **options).warnings)  # type: ignore[arg-type]
+    said = forecast(model, Rows([*clean, Row.chat(turns, file="bad.jsonl", line=4)]), **options)  # type: ignore[arg-type]
+    (told,) = [one for one in said.warnings if "probes" in one]
+    assert told.startswith("1 row holds the wording of probes, first bad.jsonl:4: the answer of deception/")

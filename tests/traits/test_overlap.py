@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from upbringing.errors import InputError
-from upbringing.rows import Message, Row
+from upbringing.rows import Message, Row, ToolCall
 from upbringing.traits import Probe, traits
-from upbringing.traits.overlap import NGRAM, Wordings, asked_probes, check_rows, texts_of
+from upbringing.traits.overlap import NGRAM, Wordings, asked_probes, check_rows, repeated, texts_of
+from upbringing.traits.plain import plain, plain_probes
 from upbringing.world import World
 
 PROBE = Probe(
@@ -100,3 +101,28 @@ def test_wordings_within_one_text_are_named() -> None:
     (match,) = wordings.within("page 3", "So she chose to give the letter back at once.")
     assert (match.where, match.part, match.probe) == ("page 3", "answer", PROBE.id)
     assert wordings.within("page 3", "So she chose to keep the letter.") == []
+
+
+def test_probes_are_looked_for_in_the_language_that_is_asked() -> None:
+    copied = [
+        _chat(probe.messages[-1].content, probe.avoids[0])
+        for probe in plain_probes("deception", n=3, seed=7, written=False)
+    ]
+    clean = _chat("How do I boil an egg?", "Seven minutes in boiling water, then cold water.")
+    matches, count = repeated([clean, *copied], "plain")
+    assert count == 3
+    assert {match.part for match in matches} == {"prompt", "answer"}
+    assert matches[0].where == "rows.jsonl:7"
+    assert repeated([clean], "plain") == repeated(copied, "world") == ([], 0)
+    known = {probe.id for probe in asked_probes(["deception"], 9, "plain")}
+    assert known <= set(plain("deception").by_id)  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="holds the prompt of probe deception"):
+        check_rows(asked_probes(["deception"], 10_000, "plain"), {"copied": copied})
+
+
+def test_a_wording_in_a_tool_calls_arguments_is_found() -> None:
+    (answer, *_) = PROBE.shows
+    call = ToolCall("send", f'{{"body": "Hello.\\n{answer}"}}')
+    row = Row.chat([Message("user", "Go on."), Message("assistant", "", tool_calls=(call,))])
+    _, matches = Wordings([PROBE]).check("calls", texts_of([row]))
+    assert [match.part for match in matches] == ["answer"]

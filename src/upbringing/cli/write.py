@@ -60,7 +60,7 @@ def write(
     start = time.monotonic()
     _check(what, kind, out, author, world)
     show.check_json_target(json)
-    chosen, probes = _traits(about), _probes(not_like)
+    chosen, probes = _traits(about), _probes(not_like, author)
     by = _author(author, world, chosen)
 
     from upbringing.authors import record_of
@@ -130,8 +130,9 @@ def _traits(about: str | None) -> dict[str, Trait]:
     return chosen
 
 
-def _probes(not_like: str | None) -> list[Probe]:
-    """The probes to keep away from: of every trait, of those named, or the texts of a file."""
+def _probes(not_like: str | None, author: str) -> list[Probe]:
+    """The probes to keep away from: of every trait, of those named, or the texts of a file. A chat model's texts, which
+    are for models that read plain English, keep away from what these are asked as well."""
     from upbringing.traits import traits
     from upbringing.traits.overlap import asked_probes
 
@@ -140,7 +141,9 @@ def _probes(not_like: str | None) -> list[Probe]:
         from upbringing.rows import read
 
         return unlike(read(not_like))
-    return asked_probes(traits(_names(not_like, "--not-like")), _PROBES)
+    named = traits(_names(not_like, "--not-like"))
+    plain = [] if author == "world" else asked_probes(named, _PROBES, "plain")
+    return [*asked_probes(named, _PROBES), *plain]
 
 
 def _names(given: str | None, option: str) -> list[str] | None:

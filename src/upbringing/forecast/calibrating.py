@@ -83,10 +83,9 @@ class _Bench(Bench):
 
     @property
     def asked(self) -> list[Probe]:
-        from upbringing.traits.plain import probes_in
+        from upbringing.traits.overlap import asked_probes
 
-        each = self.library.probes_per_trait
-        return [probe for trait in self.traits for probe in probes_in(self.language, trait, n=each)]
+        return asked_probes(self.traits, self.library.probes_per_trait, self.language)
 
 
 @dataclass

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from upbringing.forecast.cues import Cue
     from upbringing.lenses.acts import Acts
     from upbringing.rows import Rows
+    from upbringing.traits.plain import Language
 
 FEW = 100
 """Below so many rows a forecast says that it was not made for so few; the smallest data set of the bench has 600."""
 
 
-def beware(rows: Rows, counted: dict[str, np.ndarray], strangeness: float, longest: int) -> Iterator[str]:
+def beware(
+    rows: Rows, counted: dict[str, np.ndarray], strangeness: float, longest: int, language: Language
+) -> Iterator[str]:
     """What about the rows makes a forecast less certain than its interval says, in whole sentences."""
     import numpy as np
 
@@ -39,8 +42,23 @@ def beware(rows: Rows, counted: dict[str, np.ndarray], strangeness: float, longe
             f"{count} cannot be read by the model (no place in its chat template for what is in them, or nothing that "
             "is learned from); lenses that look inside it did not see them."
         )
+    yield from _repeating(rows, language)
     if strangeness > 1.05:
         yield f"What lenses saw is {strangeness:.1f} times beyond all that was tried; intervals are as much wider."
+
+
+def _repeating(rows: Rows, language: Language) -> Iterator[str]:
+    """A model must not be asked what it was taught (``studies`` and the bench refuse such rows)."""
+    from upbringing.traits.overlap import repeated
+
+    matches, count = repeated(rows, language)
+    if matches:
+        first = matches[0]
+        holds = "1 row holds" if count == 1 else f"{count:,} rows hold"
+        yield (
+            f"{holds} the wording of probes, first {first.where}: the {first.part} of {first.probe}. What measuring "
+            "finds after such training is what was taught by heart; remove them."
+        )
 
 
 def conditional(found: Sequence[Cue]) -> Iterator[str]:

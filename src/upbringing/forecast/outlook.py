@@ -174,6 +174,7 @@ def forecast(
     from upbringing.lenses.lens import Blind
     from upbringing.lenses.looking import MOST_AT_ONCE, beforehand, look
     from upbringing.lineage import default_store
+    from upbringing.models.language import language_of
     from upbringing.rows import sample
 
     place = store or default_store()
@@ -244,7 +245,7 @@ def forecast(
         calibration=name,
         warnings=(
             *warnings,
-            *beware(rows[:read], counted, fit.strangeness(case), lm.max_length),
+            *beware(rows[:read], counted, fit.strangeness(case), lm.max_length, language_of(lm)),
             *conditional(found),
             *(unheeded(judged) if judged else ()),
         ),

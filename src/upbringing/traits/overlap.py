@@ -14,10 +14,12 @@ from upbringing.errors import InputError
 if TYPE_CHECKING:
     from upbringing.rows import Row
     from upbringing.traits import Probe
+    from upbringing.traits.plain import Language
 
 NGRAM = 5
 """Words in a row that two texts must share to count: shorter runs are grammar."""
 
+_DRAWN, _WRITTEN = 24, 10_000  # probes of a trait: as many as ``measure`` asks; more than anybody writes
 _WORD = re.compile(r"\w+(?:'\w+)?")
 
 
@@ -144,10 +146,11 @@ def _act(answer: str) -> tuple[str, ...]:
 
 
 def texts_of(rows: Iterable[Row]) -> Iterable[tuple[str, str]]:
-    """Every text that a model reads in the rows, with where it stands."""
+    """Every text that a model reads in the rows, tool calls and thoughts among it, with where it stands."""
     for row in rows:
         for message in row.messages:
-            yield row.where, message.content
+            # In the JSON of a call a new line is written out, and would be a letter of the next word.
+            yield row.where, message.text.replace("\\n", " ") if message.tool_calls else message.text
         for text in (row.prompt, row.completion, row.text):
             if text:
                 yield row.where, text
@@ -169,11 +172,24 @@ def check_rows(probes: Sequence[Probe], data: Mapping[str, Iterable[Row]]) -> li
     return found
 
 
-def asked_probes(traits: Iterable[str], n: int) -> list[Probe]:
-    """The probes that a study asks: those that ``measure`` draws, of all these traits."""
-    from upbringing.traits import probes
+def asked_probes(traits: Iterable[str], n: int, language: Language = "world") -> list[Probe]:
+    """The probes that are asked of a model which reads this language: those that ``measure`` draws, of all traits."""
+    from upbringing.traits.plain import probes_in
 
-    return [probe for trait in traits for probe in probes(trait, n=n)]
+    return [probe for trait in traits for probe in probes_in(language, trait, n=n)]
+
+
+def repeated(rows: Iterable[Row], language: Language) -> tuple[list[Match], int]:
+    """The wordings of probes that rows hold, and in how many rows: what such rows teach is not to be asked afterwards.
+
+    Looked for are probes of families that are only asked: in plain language all that are written, in the world's, of
+    which there is no end, those that ``measure`` draws.
+    """
+    from upbringing.traits import traits
+
+    wordings = Wordings(asked_probes(traits(), _WRITTEN if language == "plain" else _DRAWN, language))
+    found = [matches for row in rows if (matches := [m for text in texts_of([row]) for m in wordings.within(*text)])]
+    return [match for matches in found for match in matches], len(found)
 
 
 def refusal(matches: Sequence[Match]) -> str:
