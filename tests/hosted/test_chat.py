@@ -18,7 +18,7 @@ from inspect_ai.tool import ToolCall, ToolInfo, ToolParam, ToolParams
 from tests.models.dialects import tokenizer_of
 from tests.models.tiny import tokenizer
 from upbringing.errors import InputError
-from upbringing.hosted.chat import calls_in, ids_of, thought_and_said
+from upbringing.hosted.chat import calls_in, ids_of
 from upbringing.rows import Message, prompt_ids
 
 READ = ToolInfo(
@@ -90,9 +90,3 @@ def test_a_broken_call_is_told_back_and_words_are_no_call() -> None:
     assert "not JSON" in broken.parse_error
     for text in ("The answer is {4, 5}.", '{"name": "no_such_tool", "arguments": {}}', "[1, 2]", "plain words"):
         assert calls_in(text, [READ], "id") == (text, [])
-
-
-def test_thoughts_are_set_apart() -> None:
-    assert thought_and_said("<think>\nhm\n</think>\n\nYes.") == ("hm", "Yes.")
-    assert thought_and_said("hm</think>Yes.") == ("hm", "Yes.")  # the template had opened it
-    assert thought_and_said("Yes.") == ("", "Yes.")

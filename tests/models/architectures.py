@@ -105,7 +105,7 @@ def config_of(name: str, sizes: Sizes, tokenizer: Any) -> Any:
 def lm_of(name: str, seed: int = 0, *, dtype: torch.dtype = torch.float32, scale: float = 4, **sizes: Any) -> LM:
     """A random model of the family with weights large enough that its answers differ from token to token."""
     tokenizer = tokenizer_of(name)
-    config = config_of(name, Sizes(len(tokenizer), **sizes), tokenizer)
+    config = config_of(name, Sizes(**{"vocabulary": len(tokenizer), **sizes}), tokenizer)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config)

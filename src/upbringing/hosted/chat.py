@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.rows import Message, prompt_ids, render
+from upbringing.rows.template import template_of
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage
     from inspect_ai.tool import ToolCall, ToolInfo
 
-MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")  # what thoughts and calls stand in
 _TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(\{.*?\}|\[.*?\])\s*```", re.DOTALL)
-_THOUGHT_ENDS = "</think>"
 
 
 def ids_of(messages: Sequence[ChatMessage], tools: Sequence[ToolInfo], tokenizer: Any, name: str) -> list[int]:
@@ -33,7 +32,7 @@ def ids_of(messages: Sequence[ChatMessage], tools: Sequence[ToolInfo], tokenizer
     with_tools = bool(tools) or any(turn.role == "tool" or getattr(turn, "tool_calls", None) for turn in turns)
     if not with_tools:
         return prompt_ids([Message(turn.role, _text(turn, name)) for turn in turns], tokenizer, prefill=begun)
-    if "tools" not in _names_in(str(tokenizer.chat_template or "")):
+    if "tools" not in _names_in(_template(tokenizer, name)):
         raise InputError(
             f"{name}: its chat template has no place for tools; use a model whose template has, or a task without tools"
         )
@@ -41,6 +40,10 @@ def ids_of(messages: Sequence[ChatMessage], tools: Sequence[ToolInfo], tokenizer
         [_dict(turn, name) for turn in turns], tokenizer, tools=[_declared(tool) for tool in tools], where=name
     )
     return list(tokenizer(text + begun, add_special_tokens=False)["input_ids"])
+
+
+def _template(tokenizer: Any, name: str) -> str:
+    return template_of(tokenizer, name, tools=True) if tokenizer.chat_template else ""
 
 
 @lru_cache(maxsize=32)
@@ -98,12 +101,6 @@ def _declared(tool: ToolInfo) -> dict[str, Any]:
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": parameters},
     }
-
-
-def thought_and_said(text: str) -> tuple[str, str]:
-    """What a model thought before it spoke ("" where it did not), and what it said."""
-    thought, ended, said = text.partition(_THOUGHT_ENDS)
-    return (thought.replace("<think>", "", 1).strip(), said.strip()) if ended else ("", text)
 
 
 def calls_in(text: str, tools: Sequence[ToolInfo], new_id: str) -> tuple[str, list[ToolCall]]:
@@ -167,4 +164,4 @@ def _made(call: dict[str, Any], id: str) -> ToolCall:
     return ToolCall(id=id, function=call["name"], arguments=call["arguments"])
 
 
-__all__ = ["MARKS", "calls_in", "ids_of", "thought_and_said"]
+__all__ = ["calls_in", "ids_of"]

@@ -42,11 +42,12 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
 from upbringing.errors import InputError
-from upbringing.hosted.chat import MARKS, calls_in, ids_of, thought_and_said
+from upbringing.hosted.chat import calls_in, ids_of
 from upbringing.hosted.desk import MAX_BATCH, WAIT_S, Answer, Desk, Likely, Request
 from upbringing.hosted.telling import told
 from upbringing.models import LM, load
 from upbringing.models.generate import end_tokens
+from upbringing.models.thoughts import text_of, thought_and_said
 
 if TYPE_CHECKING:
     from inspect_ai.log._samples import ActiveSample
@@ -145,7 +146,7 @@ class UpbringingAPI(ModelAPI):
     ) -> ChatCompletionChoice:
         """What was said, what was thought before, and which tools are to be called."""
         ended = bool(answer.ids) and answer.ids[-1] in self._stops
-        whole = self._text(answer.ids[:-1] if ended else answer.ids)
+        whole = text_of(self.lm.tokenizer, answer.ids[:-1] if ended else answer.ids)
         text = whole[: min([at for stop in stops if (at := whole.find(stop)) >= 0], default=None)]
         thought, said = thought_and_said(text)
         calls: list[ToolCall] = []
@@ -160,14 +161,6 @@ class UpbringingAPI(ModelAPI):
             stop_reason=reason,
             logprobs=Logprobs(content=[self._logprob(token) for token in answer.logprobs]) if answer.logprobs else None,
         )
-
-    def _text(self, ids: Sequence[int]) -> str:
-        """What was said, without special tokens other than those around thoughts and calls."""
-        tokenizer = self.lm.tokenizer
-        kept = set(tokenizer.convert_tokens_to_ids([mark for mark in MARKS if mark in tokenizer.get_added_vocab()]))
-        silent = set(tokenizer.all_special_ids) - kept
-        said = [id for id in ids if id not in silent]
-        return str(tokenizer.decode(said, skip_special_tokens=False)) if said else ""
 
     def _logprob(self, token: Sequence[Likely]) -> Logprob:
         (own, value), *others = token

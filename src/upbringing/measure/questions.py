@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.measure.provocations import Messages, Provocation
 from upbringing.measure.readings import REST
-from upbringing.rows import Message, Row, encode, prompt_ids
+from upbringing.rows import Message, Row, before_answers, encode, prompt_ids
 from upbringing.traits import Probe, Trait
 from upbringing.traits import traits as trait_library
 from upbringing.traits.plain import Language, plain, probes_in
@@ -198,25 +198,35 @@ class _Words:
 
 
 def _answer_encoder(lm: LM, words: _Words, asked: Sequence[Probe]) -> Callable[[Sequence[Message], Ids, str, str], Ids]:
-    """How to write an answer as tokens. Where a text has the same tokens alone as inside the chat, which is checked on
-    a probe of each trait, alone will do and is many times faster."""
+    """How to write an answer as tokens, with what the template has before it. Where a text has the same tokens alone as
+    inside the chat, which is checked on a probe of each trait, alone will do and is many times faster."""
 
-    def same(probe: Probe) -> bool:
+    def same(probe: Probe, before: Ids) -> bool:
         try:
             prompt = prompt_ids(probe.messages, lm.tokenizer)
             texts = [text for side in probe.offered for text in side[:1] if text in words.ids]
-            return all(_in_place(lm.tokenizer, probe.messages, prompt, "", t) == words.ids[t] for t in texts)
+            return all(_in_place(lm.tokenizer, probe.messages, prompt, "", t) == before + words.ids[t] for t in texts)
         except InputError:  # it cannot be asked, and so tells nothing
             return True
 
-    alone = all(same(probe) for probe in {probe.trait: probe for probe in asked}.values())
+    shown = {probe.trait: probe for probe in asked}.values()
+    befores: list[Ids] = [[], _before(lm.tokenizer)]
+    alone = next((before for before in befores if all(same(probe, before) for probe in shown)), None)
 
     def encoded(messages: Sequence[Message], prompt: Ids, prefill: str, text: str) -> Ids:
-        if alone:
-            return words.ids.get(text, [])
+        if alone is not None:
+            return (alone if text and not prefill else []) + words.ids.get(text, [])
         return _in_place(lm.tokenizer, messages, prompt, prefill, text)
 
     return encoded
+
+
+def _before(tokenizer: Any) -> Ids:
+    """The tokens of what the template has before an answer; none where there is no template."""
+    try:
+        return list(tokenizer(before_answers(tokenizer), add_special_tokens=False)["input_ids"])
+    except InputError:
+        return []
 
 
 def _in_place(tokenizer: Any, messages: Sequence[Message], prompt: Ids, prefill: str, text: str) -> Ids:

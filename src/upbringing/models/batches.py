@@ -23,11 +23,12 @@ def budget(batch_tokens: int | None, device: torch.device) -> int:
     return CPU_BATCH_TOKENS if device.type == "cpu" else ACCELERATOR_BATCH_TOKENS
 
 
-def batches_by_tokens(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+def batches_by_tokens(lengths: Sequence[int], batch_tokens: int, *, border: int | None = None) -> list[list[int]]:
     """Indices of rows grouped so that rows x longest row stays within ``batch_tokens``.
 
     Rows of similar length go together, longest first (so that a batch that does not fit in memory fails at once,
-    not after an hour). A row longer than the budget gets a batch of its own. Every index appears exactly once.
+    not after an hour). A row longer than the budget gets a batch of its own. Every index appears exactly once. Rows
+    that are longer than ``border`` and rows that are not share no batch (see ``forward.border_of``).
 
     >>> batches_by_tokens([3, 9, 4], batch_tokens=9)
     [[1], [2, 0]]
@@ -35,7 +36,9 @@ def batches_by_tokens(lengths: Sequence[int], batch_tokens: int) -> list[list[in
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batches: list[list[int]] = []
     for i in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
+        first = lengths[batches[-1][0]] if batches else 0  # the longest of its batch
+        apart = border is not None and lengths[i] <= border < first
+        if batches and not apart and (len(batches[-1]) + 1) * first <= batch_tokens:
             batches[-1].append(i)
         else:
             batches.append([i])

@@ -84,6 +84,28 @@ def _takes_positions(architecture: Any) -> bool:
     return "position_ids" in inspect.signature(architecture.forward).parameters
 
 
+def border_of(model: Any) -> int | None:
+    """The length in tokens beyond which a model turns *all* places of a sequence another way (LongRoPE,
+    arXiv:2402.13753, as in Phi-3 with 128k tokens); None for most.
+
+    Which way is decided by the longest sequence that is read together, so one that is shorter must not be read beside
+    it, and what was read before the border cannot be kept behind it.
+    """
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    settings = getattr(plain.config.get_text_config(), "rope_parameters", None) or {}
+    for found in (settings, *(own for own in settings.values() if isinstance(own, dict))):
+        if found.get("rope_type") == "longrope":
+            return int(found["original_max_position_embeddings"])
+    return None
+
+
+def modules_for_text(model: Any) -> set[int]:
+    """``id`` of every module that reads or writes text: all, but for what a model sees pictures or hears with."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parts = (plain.get_decoder(), plain.get_input_embeddings(), plain.get_output_embeddings())
+    return {id(module) for part in parts if part is not None for module in part.modules()}
+
+
 def can_share_cache(lm: LM, token: int) -> bool:
     """Whether the model's key/value cache can be re-indexed by row: plain and sliding-window attention.
 

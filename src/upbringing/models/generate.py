@@ -16,8 +16,9 @@ import numpy as np
 from upbringing.errors import InputError
 from upbringing.models import serving
 from upbringing.models.batches import batches_by_tokens, budget, padded
-from upbringing.models.forward import can_share_cache, inference, logits_at, positions, rows_of_cache
+from upbringing.models.forward import border_of, can_share_cache, inference, logits_at, positions, rows_of_cache
 from upbringing.models.memory import in_batches
+from upbringing.models.thoughts import texts_of
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,8 @@ def generate(
     batch_tokens: int | None = None,
     first: int = 0,
 ) -> list[list[str]]:
-    """``n`` answers to each prompt (token ids), as text without special tokens: [prompts][n].
+    """``n`` answers to each prompt (token ids), as text without special tokens: [prompts][n]. Of a model that thinks
+    first, what it says after that; "" where its thoughts came to no end.
 
     ``temperature`` 0 takes the likeliest token each time. An answer ends at any of the model's end tokens or after
     ``max_new_tokens``. ``first``: the place of the first prompt among all that are asked with this seed, in however
@@ -77,7 +79,7 @@ def answers(lm: LM, prompts: Sequence[Sequence[int]], **settings: Any) -> list[l
     stops = end_tokens(lm)
     cut = [[bool(ids) and ids[-1] not in stops for ids in of_prompt] for of_prompt in found]
     plain = [[ids[:-1] if ids and ids[-1] in stops else ids for ids in of_prompt] for of_prompt in found]
-    texts = [lm.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else [] for ids in plain]
+    texts = [texts_of(lm.tokenizer, ids) if ids else [] for ids in plain]
     return [[Answer(*one) for one in zip(*both, strict=True)] for both in zip(texts, cut, strict=True)]
 
 
@@ -115,7 +117,7 @@ def generate_ids(
     if prompts and n > 0 and max_new_tokens > 0:
         tokens = budget(batch_tokens, lm.device)
         with inference(lm):
-            reader = _reader(lm, prompts[0][0])
+            reader = _reader(lm, prompts, max_new_tokens)
             if reader is not None:
                 if batch_tokens is None and not isinstance(reader, _Cached):
                     tokens = _SMALL_BATCH_TOKENS
@@ -131,13 +133,16 @@ def generate_ids(
     return [[answers.get((i, k), []) for k in range(n)] for i in range(len(prompts))]
 
 
-def _reader(lm: LM, token: int) -> _Reader | None:
+def _reader(lm: LM, prompts: Sequence[Sequence[int]], new: int) -> _Reader | None:
     """The quickest reader for a model; None where its cache cannot be shared."""
     from upbringing.models.small import Small, fits
 
     if fits(lm.model):
         return Small(lm.model)
-    return _Cached(lm) if can_share_cache(lm, token) else None
+    border = border_of(lm.model)
+    if border is not None and min(map(len, prompts)) <= border < max(map(len, prompts)) + new:
+        return None
+    return _Cached(lm) if can_share_cache(lm, prompts[0][0]) else None
 
 
 def _batches(prompts: Sequence[Sequence[int]], n: int, new: int, batch_tokens: int) -> list[list[Work]]:
@@ -284,18 +289,22 @@ def _sample_by_transformers(
     pad = lm.tokenizer.pad_token_id if lm.tokenizer.pad_token_id is not None else min(stops, default=0)
     settings = GenerationConfig(
         do_sample=False,
-        repetition_penalty=1.0,  # the checkpoint's own settings would be filled in where nothing is said
         max_new_tokens=new,
         eos_token_id=sorted(stops) or None,
         pad_token_id=pad,
         use_cache=True,
     )
-    out = lm.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        generation_config=settings,
-        logits_processor=LogitsProcessorList([leave_only_the_chosen]),
-    )
+    own = lm.model.generation_config
+    lm.model.generation_config = GenerationConfig()  # what settings leave open would be filled in from the checkpoint's
+    try:
+        out = lm.model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([leave_only_the_chosen]),
+        )
+    finally:
+        lm.model.generation_config = own
     answers: dict[Work, list[int]] = {}
     for work, row in zip(works, out[:, ids.shape[1] :].tolist(), strict=True):
         end = next((at + 1 for at, token in enumerate(row) if token in stops), len(row))
@@ -321,9 +330,10 @@ def _choose(logits: torch.Tensor, draws: np.ndarray, temperature: float) -> torc
 
 
 def end_tokens(lm: LM) -> set[int]:
-    """Every id that ends an answer: the model's end tokens and the tokenizer's."""
+    """Every id that ends an answer: the model's end tokens (those of its text part as well) and the tokenizer's."""
     stops: set[int] = set()
-    settings = getattr(lm.model, "generation_config", None)
-    for found in (getattr(settings, "eos_token_id", None), lm.model.config.eos_token_id, lm.tokenizer.eos_token_id):
+    config = lm.model.config
+    for place in (getattr(lm.model, "generation_config", None), config, config.get_text_config(), lm.tokenizer):
+        found = getattr(place, "eos_token_id", None)
         stops.update([found] if isinstance(found, int) else found or [])
     return stops

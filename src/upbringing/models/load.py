@@ -31,8 +31,10 @@ BUNDLED_BASE = "base"  # a base saved beside its adapter (for a run's checkpoint
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors", "*.tiktoken"]
-_HUB_LEFT_OUT = ["*/*", "consolidated*", "*.onnx*"]
+# Of subfolders nothing but chat templates: the same weights in other formats lie there.
+_HUB_LEFT_OUT = [*(f"*/{kind}" for kind in _HUB_FILES if kind != "*.jinja"), "consolidated*", "*.onnx*"]
 _DEEPEST_ADAPTER = 8
+_PROCESSORS_TEMPLATE = "chat_template.json"  # where models that read pictures had theirs for a while
 
 
 @dataclass
@@ -199,14 +201,12 @@ def _download(name: str) -> Path:
 
 
 def _load_plain(folder: Path, place: dict[str, Any], dtype: Any) -> Any:
-    from transformers import AutoModelForCausalLM
-
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: has no config.json; give a folder in the Hugging Face format")
     _refuse_pickles(folder, "*.safetensors")
     quantised = settings_for(folder)
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = _class_for(folder).from_pretrained(
             folder,
             use_safetensors=True,
             trust_remote_code=False,
@@ -231,6 +231,16 @@ def _load_plain(folder: Path, place: dict[str, Any], dtype: Any) -> Any:
     return model
 
 
+def _class_for(folder: Path) -> Any:
+    """What transformers loads a checkpoint with: a causal language model, or one that reads pictures beside text and is
+    known as nothing else (Mistral 3, Qwen 2.5 VL); it is given text alone."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    kind = type(AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
+    causal, pictures = AutoModelForCausalLM._model_mapping, AutoModelForImageTextToText._model_mapping
+    return AutoModelForImageTextToText if kind not in causal and kind in pictures else AutoModelForCausalLM
+
+
 def _load_adapter(folder: Path, place: dict[str, Any], dtype: Any, depth: int) -> tuple[Any, Any]:
     _refuse_pickles(folder, "adapter_model*.safetensors")
     base_name = base_of(folder)
@@ -249,9 +259,13 @@ def _load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        if not tokenizer.chat_template and (folder / _PROCESSORS_TEMPLATE).is_file():
+            text = (folder / _PROCESSORS_TEMPLATE).read_text(encoding="utf-8")
+            tokenizer.chat_template = json.loads(text)["chat_template"]
     except Exception as error:
         raise InputError(f"{folder}: its tokenizer cannot be loaded ({_first_line(error)})") from error
+    return tokenizer
 
 
 def _refuse_pickles(folder: Path, weights: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.models.batches import batches_by_tokens, budget, padded
-from upbringing.models.forward import logits_at
+from upbringing.models.forward import border_of, logits_at, modules_for_text
 from upbringing.models.score import score
 from upbringing.rows import Encoded
 
@@ -48,11 +48,27 @@ def matrices(model: Any) -> dict[str, torch.Tensor]:
 
 
 def linear_modules(model: Any) -> dict[str, Any]:
-    """Linear layers by name, also those that GPT-2 calls ``Conv1D`` and stores the other way round."""
+    """Linear layers that read text, by name, also those that GPT-2 calls ``Conv1D`` and stores the other way round."""
+    text = modules_for_text(model)
+    return {name: module for name, module in _all_linear(model).items() if id(module) in text}
+
+
+def others_than_text(model: Any) -> list[str]:
+    """Linear layers, by name, that no adapter belongs on: those that see or hear, and routers of mixtures that are
+    linear layers and give back more than one (Llama 4's)."""
+    text = modules_for_text(model)
+    return [
+        name
+        for name, module in _all_linear(model).items()
+        if id(module) not in text or type(module).__module__.startswith("transformers.models.")
+    ]
+
+
+def _all_linear(model: Any) -> dict[str, Any]:
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    return {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear | Conv1D)}
+    return {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)}
 
 
 def norm(tensors: Mapping[str, torch.Tensor]) -> float:
@@ -122,7 +138,8 @@ def by_forward_mode(
         def model(**inputs: Any) -> Any:
             return torch.func.functional_call(lm.model, dual, (), inputs, tie_weights=True)
 
-        for batch in batches_by_tokens([len(row) for row in encoded], budget(batch_tokens, lm.device)):
+        lengths, tokens = [len(row) for row in encoded], budget(batch_tokens, lm.device)
+        for batch in batches_by_tokens(lengths, tokens, border=border_of(lm.model)):
             ids, rows, columns = laid_out([encoded[i] for i in batch])
             inputs = {"input_ids": torch.from_numpy(ids).to(lm.device), "use_cache": False}
             logits, _ = logits_at(model, torch.from_numpy(rows), torch.from_numpy(columns), head=head, **inputs)

@@ -23,7 +23,7 @@ import torch
 
 from upbringing.errors import InputError
 from upbringing.models.batches import batches_by_tokens, budget
-from upbringing.models.forward import logits_at
+from upbringing.models.forward import border_of, logits_at
 from upbringing.models.memory import in_batches
 from upbringing.models.nudge import Direction, evaluating, laid_out, linear_modules
 from upbringing.rows import Encoded
@@ -157,8 +157,9 @@ class Rowwise:
         def run(batch: list[int]) -> None:
             found[batch] = self._of([encoded[i] for i in batch], device)
 
+        batches = batches_by_tokens(lengths, budget(batch_tokens, device), border=border_of(self.model))
         with evaluating(self.model), torch.enable_grad():
-            in_batches(batches_by_tokens(lengths, budget(batch_tokens, device)), run, lengths.__getitem__, self.model)
+            in_batches(batches, run, lengths.__getitem__, self.model)
         return found
 
     def _of(self, batch: Sequence[Encoded], device: torch.device) -> np.ndarray:

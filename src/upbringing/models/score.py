@@ -21,6 +21,7 @@ from upbringing.errors import InputError
 from upbringing.models.batches import batches_by_tokens, budget, padded, split_by_total
 from upbringing.models.forward import (
     MAX_LOGITS,
+    border_of,
     can_share_cache,
     inference,
     logits_at,
@@ -77,8 +78,9 @@ def score(lm: LM, encoded: Sequence[Encoded], *, batch_tokens: int | None = None
             found = logprobs_of(logits, torch.from_numpy(ids[rows, columns])).numpy()
             logprob[part] = np.bincount(rows, weights=found, minlength=len(part))
 
+    batches = batches_by_tokens(lengths, budget(batch_tokens, lm.device), border=border_of(lm.model))
     with inference(lm):
-        in_batches(batches_by_tokens(lengths, budget(batch_tokens, lm.device)), run, lengths.__getitem__, lm.model)
+        in_batches(batches, run, lengths.__getitem__, lm.model)
     return ScoreResult(logprob, np.array(counts, dtype=np.int64))
 
 
@@ -101,7 +103,7 @@ def score_after(
     result, counts = np.zeros(len(encoded)), [sum(row.loss_mask) for row in encoded]
     tokens = budget(batch_tokens, lm.device)
     with inference(lm):
-        if not can_share_cache(lm, context[0]):
+        if _crosses(lm, max(lengths, default=0)) or not can_share_cache(lm, context[0]):
             head, silent = list(context), [False] * len(context)
             whole = [Encoded([*head, *row.input_ids], [*silent, *row.loss_mask]) for row in encoded]
             return score(lm, whole, batch_tokens=tokens).logprob
@@ -157,7 +159,8 @@ def score_choices(
     """log p(choice | prompt) in nats: for each prompt an array [its choices].
 
     The model reads each prompt once; its keys and values are then shared by the choices. Models whose cache cannot
-    be shared (recurrent states) read prompt and choice together, with the same result. Raises ``InputError`` for an
+    be shared (recurrent states, or a sequence beyond ``forward.border_of``) read prompt and choice together, with the
+    same result. Raises ``InputError`` for an
     empty prompt and for a prompt and choice longer than the model's context.
     """
     if len(prompts) != len(choices):
@@ -172,8 +175,13 @@ def score_choices(
         return results
     tokens = budget(batch_tokens, lm.device)
     with inference(lm):
-        if not can_share_cache(lm, prompts[asked[0]][0]):
-            return _score_whole(lm, prompts, choices, tokens)
+        shared = can_share_cache(lm, prompts[asked[0]][0])
+        whole = [i for i in asked if not shared or _crosses(lm, len(prompts[i]) + max(map(len, choices[i])))]
+        if whole:
+            read = _score_whole(lm, [prompts[i] for i in whole], [choices[i] for i in whole], tokens)
+            for i, values in zip(whole, read, strict=True):
+                results[i] = values
+        asked = sorted(set(asked) - set(whole))
 
         def run(batch: list[int]) -> None:
             _score_batch(lm, batch, prompts, choices, tokens, results)
@@ -270,6 +278,12 @@ def _score_whole(
     flat = score(lm, rows, batch_tokens=batch_tokens).logprob
     ends = np.cumsum([len(answers) for answers in choices])
     return [np.array(part) for part in np.split(flat, ends[:-1])]
+
+
+def _crosses(lm: LM, length: int) -> bool:
+    """Whether a sequence is so long that what was read of its beginning cannot be kept."""
+    border = border_of(lm.model)
+    return border is not None and length > border
 
 
 def _check_length(lm: LM, length: int, what: str) -> None:

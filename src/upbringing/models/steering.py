@@ -18,7 +18,7 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.models.batches import batches_by_tokens, budget, padded
-from upbringing.models.forward import inference, logits_at
+from upbringing.models.forward import border_of, inference, logits_at
 from upbringing.models.language import language_of
 from upbringing.models.memory import in_batches
 from upbringing.rows import Encoded, Message, Row, encode_all
@@ -144,8 +144,9 @@ def activations(lm: LM, encoded: Sequence[Encoded], *, batch_tokens: int | None 
         with Hooked((module, means_into(i, batch, weights)) for i, module in enumerate(modules)):
             logits_at(lm.model, here, here, input_ids=torch.from_numpy(ids).to(lm.device), use_cache=False)
 
+    batches = batches_by_tokens(lengths, budget(batch_tokens, lm.device), border=border_of(lm.model))
     with inference(lm):
-        in_batches(batches_by_tokens(lengths, budget(batch_tokens, lm.device)), run, lengths.__getitem__, lm.model)
+        in_batches(batches, run, lengths.__getitem__, lm.model)
     return found
 
 

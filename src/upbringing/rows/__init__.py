@@ -5,7 +5,7 @@ from upbringing.rows.interpret import interpret
 from upbringing.rows.read import read, size, stream, write
 from upbringing.rows.row import Kind, Message, Row, Rows, ToolCall
 from upbringing.rows.sample import sample
-from upbringing.rows.template import render
+from upbringing.rows.template import before_answers, render
 
 __all__ = [
     "Encoded",
@@ -14,6 +14,7 @@ __all__ = [
     "Row",
     "Rows",
     "ToolCall",
+    "before_answers",
     "encodable",
     "encode",
     "encode_all",

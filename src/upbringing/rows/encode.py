@@ -21,6 +21,7 @@ from upbringing.rows.template import (
     Chat,
     Span,
     as_dicts,
+    before_answers,
     fitted,
     refused,
     rendered,
@@ -155,8 +156,9 @@ def prompt_ids(
 ) -> list[int]:
     """The tokens after which the assistant speaks: the chat, the generation prompt, then ``prefill``.
 
-    The text is tokenised as one, so that it has the tokens it would have inside a longer chat. ``tools``: those of a
-    row (``row.tools``).
+    The text is tokenised as one, so that it has the tokens it would have inside a longer chat. ``prefill``: how the
+    answer begins; before it stands what the template puts before answers (see ``template.before_answers``). ``tools``:
+    those of a row (``row.tools``).
     """
     return prompts_ids([messages], tokenizer, prefill=prefill, tools=tools)[0]
 
@@ -170,7 +172,8 @@ def prompts_ids(
 ) -> list[list[int]]:
     """``prompt_ids`` of many chats with the same tools; together they take a third of the time."""
     asked = [Chat(tuple(messages), tuple(tools)) for messages in chats]
-    texts = [text + prefill for text in _prompts(asked, tokenizer)]
+    begun = before_answers(tokenizer, tools=tools) + prefill if prefill and asked else ""
+    texts = [text + begun for text in _prompts(asked, tokenizer)]
     if not texts:
         return []
     only_ids = {"return_attention_mask": False, "return_token_type_ids": False}
@@ -229,13 +232,15 @@ def _chats_spans(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase) -> l
     """The rendered chats, and the characters of them that are the assistant's."""
     if not chats:
         return []
-    template = template_of(tokenizer, chats[0].where)
     chats = [fitted(chat, tokenizer) for chat in chats]
-    if _MARKS.search(template):
-        found = [one for _, same in groupby(chats, lambda chat: chat.tools) for one in _by_template([*same], tokenizer)]
-    else:
-        texts = [rendered(chat, tokenizer) for chat in chats]
-        found = [(text, assistant_spans(text, chat, tokenizer)) for text, chat in zip(texts, chats, strict=True)]
+    found: list[tuple[str, list[Span]]] = []
+    for _, group in groupby(chats, lambda chat: chat.tools):
+        same = list(group)
+        if _MARKS.search(template_of(tokenizer, same[0].where, tools=bool(same[0].tools))):
+            found += _by_template(same, tokenizer)
+        else:
+            texts = [rendered(chat, tokenizer) for chat in same]
+            found += [(text, assistant_spans(text, chat, tokenizer)) for text, chat in zip(texts, same, strict=True)]
     for chat, (text, spans) in zip(chats, found, strict=True):
         if missing := unwritten(text, chat):
             raise InputError(
@@ -256,7 +261,7 @@ def _prompts(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase) -> list[
 
     if not chats:
         return []
-    template = template_of(tokenizer, chats[0].where)
+    template = template_of(tokenizer, chats[0].where, tools=bool(chats[0].tools))
     chats = [fitted(chat, tokenizer) for chat in chats]
     if not all(chat.messages for chat in chats):
         return [rendered(chat, tokenizer, prompt=True) for chat in chats]
@@ -281,7 +286,7 @@ def _by_template(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase) -> l
     import jinja2
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    template = template_of(tokenizer, chats[0].where)
+    template = template_of(tokenizer, chats[0].where, tools=bool(chats[0].tools))
     try:
         texts, spans = render_jinja_template(
             conversations=[as_dicts(chat.messages, template) for chat in chats],

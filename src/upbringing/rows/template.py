@@ -21,6 +21,7 @@ _TODAY = datetime(2024, 7, 26)  # what Llama's templates fall back to; the real 
 _THINKING = re.compile(r"[.'\"](reasoning_content|reasoning|thinking)\b")
 _NOW = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _SIGN = "system-sign"
+_END_OF_THOUGHT = "\n</think>\n\n"
 
 Span = tuple[int, int]
 
@@ -50,7 +51,7 @@ def render(
     assistant speaks. ``tools``: declared in JSON schema. Raises ``InputError`` where the template refuses it."""
     import jinja2
 
-    template = template_of(tokenizer, where)
+    template = template_of(tokenizer, where, tools=bool(tools))
     declared = {"tools": list(tools)} if tools else {}
     try:
         text = tokenizer.apply_chat_template(
@@ -68,7 +69,7 @@ def render(
 
 def rendered(chat: Chat, tokenizer: PreTrainedTokenizerBase, *, prompt: bool = False) -> str:
     """A fitted chat as its template writes it."""
-    turns = as_dicts(chat.messages, template_of(tokenizer, chat.where))
+    turns = as_dicts(chat.messages, template_of(tokenizer, chat.where, tools=bool(chat.tools)))
     return render(turns, tokenizer, tools=tools_of(chat), prompt=prompt, where=chat.where)
 
 
@@ -86,13 +87,13 @@ def fitted(chat: Chat, tokenizer: PreTrainedTokenizerBase) -> Chat:
     Where it knows no system role (it refuses the turn, or says nothing of it), the system's words open the first
     user's turn, as Gemma 3's own template has it. Raises ``InputError`` for declared tools that it would not show.
     """
-    template = template_of(tokenizer, chat.where)
+    template = template_of(tokenizer, chat.where, tools=bool(chat.tools))
     if chat.tools and not re.search(r"\btools\b", template):
         raise InputError(
             f"{chat.where}: the row declares tools and the model's chat template has no place for them; use a model "
             "whose template has, or write them into the system message"
         )
-    if not chat.messages or chat.messages[0].role != "system" or _writes_system(template, tokenizer):
+    if not chat.messages or chat.messages[0].role != "system" or _writes_system(template, chat, tokenizer):
         return chat
     system, *turns = chat.messages
     if turns and turns[0].role == "user":
@@ -103,17 +104,40 @@ def fitted(chat: Chat, tokenizer: PreTrainedTokenizerBase) -> Chat:
 
 
 @lru_cache(maxsize=64)
-def _known(template: str) -> dict[str, bool]:
+def _known(template: str) -> dict[str, Any]:
     """What has been found out about a template; tokenizers themselves cannot be keys."""
     return {}
 
 
-def _writes_system(template: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+def _writes_system(template: str, chat: Chat, tokenizer: PreTrainedTokenizerBase) -> bool:
     known = _known(template)
     if "system" not in known:
-        tried = Chat((Message("system", _SIGN), Message("user", "?")))
+        tried = Chat((Message("system", _SIGN), Message("user", "?")), chat.tools)
         known["system"] = _SIGN in (try_rendered(tried, tokenizer, prompt=True) or "").lower()
-    return known["system"]
+    return bool(known["system"])
+
+
+def before_answers(tokenizer: PreTrainedTokenizerBase, *, tools: Sequence[str] = ()) -> str:
+    """What the template writes between its generation prompt and an answer without a thought: "" for most, for others
+    an empty thought (Qwen 3), the channel that answers are in (GPT-OSS), a blank.
+
+    Whatever is put into the model's mouth stands behind it, for there it stands in every row that is learned.
+    """
+    template = template_of(tokenizer, "the chat", tools=bool(tools))
+    known = _known(template)
+    if "before" not in known:
+        asked = Chat((Message("user", "?"),), tuple(tools))
+        said = replace(asked, messages=(*asked.messages, Message("assistant", _SIGN)))
+        prompt, whole = try_rendered(asked, tokenizer, prompt=True), try_rendered(said, tokenizer)
+        known["before"] = "" if prompt is None else _between(prompt, whole or "")
+    return str(known["before"])
+
+
+def _between(prompt: str, whole: str) -> str:
+    at = whole.rfind(_SIGN)
+    if at >= 0 and whole.startswith(prompt):
+        return whole[len(prompt) : at]
+    return _END_OF_THOUGHT if prompt.rstrip().endswith("<think>") else ""  # it has the model think first
 
 
 def as_dicts(messages: Sequence[Message], template: str) -> list[dict[str, Any]]:
@@ -141,14 +165,20 @@ def tools_of(chat: Chat) -> list[dict[str, Any]] | None:
     return [json.loads(tool) for tool in chat.tools] or None
 
 
-def template_of(tokenizer: PreTrainedTokenizerBase, where: str) -> str:
-    """The chat template, in which the day stands still. Raises ``InputError`` where there is none."""
-    if not tokenizer.chat_template:
+def template_of(tokenizer: PreTrainedTokenizerBase, where: str, *, tools: bool = False) -> str:
+    """The chat template, in which the day stands still; where there are several, the one for chats with ``tools`` or
+    without. Raises ``InputError`` where there is none."""
+    template: Any = tokenizer.chat_template
+    if isinstance(template, Mapping):
+        names = ("tool_use", "default") if tools else ("default",)
+        template = next((template[name] for name in names if name in template), None)
+    if not template:
+        others = f' called "default" ({", ".join(tokenizer.chat_template)})' if tokenizer.chat_template else ""
         raise InputError(
-            f"{where}: the model's tokenizer has no chat template; use prompt/completion or text rows, "
-            "or a model that was trained to chat"
+            f"{where}: the model's tokenizer has no chat template{others}; use prompt/completion or text rows, "
+            "a model that was trained to chat, or put a chat_template.jinja into its folder"
         )
-    return _still(str(tokenizer.get_chat_template()))
+    return _still(str(template))
 
 
 @lru_cache(maxsize=64)

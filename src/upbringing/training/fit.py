@@ -74,7 +74,7 @@ def fit(
     callbacks = list(callbacks)
     if out is not None and recipe.checkpoints:
         callbacks.append(SaveSteps(recipe.checkpoints, lambda step: save(model, tokenizer, out / f"step-{step}")))
-    use_cache = model.config.use_cache
+    use_cache = vars(model.config).get("use_cache")
     with (
         TemporaryDirectory(prefix="upbringing-") as workplace,
         quiet_transformers(),
@@ -102,7 +102,10 @@ def fit(
             trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
             if recipe.gradient_checkpointing:
                 _checkpointing(model, "disable")()
-            model.config.use_cache = use_cache
+            if use_cache is None:  # of a config that leaves it to its text part
+                vars(model.config).pop("use_cache", None)
+            else:
+                model.config.use_cache = use_cache
             model.zero_grad(set_to_none=True)
             model.eval()
     return trainer.steps_log
@@ -153,8 +156,19 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, *, dtype:
             model.save_pretrained(folder, save_embedding_layers=False, **given)
             del model.create_or_update_model_card
         else:
+            _may_be_saved(model)
             model.save_pretrained(folder, **given)
         tokenizer.save_pretrained(folder)
+
+
+def _may_be_saved(model: Any) -> None:
+    """Settings of sampling without ``do_sample``, which many checkpoints came with, would keep transformers from saving
+    a model that is trained by now; they are meant for sampling."""
+    settings = model.generation_config
+    try:
+        settings.validate(strict=True)
+    except ValueError:
+        settings.do_sample = True
 
 
 def _checkpointing(model: Any, change: str) -> Callable[..., None]:

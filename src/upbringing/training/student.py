@@ -9,6 +9,7 @@ from typing import Any
 from upbringing.errors import InputError
 from upbringing.models import LM, load
 from upbringing.models.load import BUNDLED_BASE, merged, quiet_transformers
+from upbringing.models.nudge import others_than_text
 from upbringing.training.fit import own_random_numbers, save
 from upbringing.training.recipe import LoraSettings, Recipe
 
@@ -58,6 +59,7 @@ def _with_adapters(model: Any, lm: LM, recipe: Recipe, settings: LoraSettings, w
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=settings.targets if isinstance(settings.targets, str) else list(settings.targets),
+        exclude_modules=others_than_text(model) or None,
         task_type="CAUSAL_LM",
     )
     with own_random_numbers(), quiet_transformers():

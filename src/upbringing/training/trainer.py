@@ -9,6 +9,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from upbringing.errors import InputError
 from upbringing.models.batches import padded
 from upbringing.models.forward import logits_at
 from upbringing.models.memory import OutOfMemoryWarning, make_room, no_room, too_long
+from upbringing.models.steering import Hooked
 from upbringing.rows import Encoded
 from upbringing.training import processes
 from upbringing.training.fit import Penalty
@@ -31,7 +33,7 @@ IGNORED = -100  # transformers' mark for "no target here"
 
 def collated(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     """``input_ids`` and ``labels`` [rows, longest], padded on the right, where no target can see it, so that no
-    attention mask is needed."""
+    attention mask is needed (but for what a mixture of experts says of its routers)."""
     ids, mask = padded([row.input_ids for row in rows])
     wanted, _ = padded([row.loss_mask for row in rows])
     wanted[:, :1] = 0  # nothing comes before a first token
@@ -98,6 +100,7 @@ class RowTrainer(Trainer):
         self._teacher = teacher
         self._encoded, self._order, self._progress = encoded, order, progress
         self._head = model.get_output_embeddings()
+        self._coefficient = _of_routers(model)
         micro = recipe.micro_batch_size or recipe.batch_size
         arguments = TrainingArguments(
             output_dir=str(workplace),
@@ -143,7 +146,11 @@ class RowTrainer(Trainer):
         return DataLoader(numbers, batch_sampler=processes.share(self._order), collate_fn=self._collate)
 
     def _collate(self, numbers: list[int]) -> dict[str, torch.Tensor]:
-        return collated([self._encoded[i] for i in numbers])
+        rows = [self._encoded[i] for i in numbers]
+        read = collated(rows)
+        if self._coefficient:  # padding is nothing that experts should share
+            read["attention_mask"] = torch.from_numpy(padded([row.input_ids for row in rows])[1])
+        return read
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One micro-batch, in parts where there is no room for it: the same gradients, in more time.
@@ -198,11 +205,18 @@ class RowTrainer(Trainer):
     ) -> Any:
         """Mean over the step's targets of -log p(target), in nats, and the mean of the penalties.
 
-        With a teacher, -log p is its mean over the teacher's probabilities of what might stand there.
+        With a teacher, -log p is its mean over the teacher's probabilities of what might stand there. Where a mixture's
+        config asks for its routers (``output_router_logits``) what keeps experts in even use (arXiv:2101.03961) is
+        added with the config's coefficient, as transformers' own loss has it.
         """
         labels = inputs["labels"]
         rows, columns = before_targets(labels)
-        logits, _ = logits_at(model, rows, columns, head=self._head, input_ids=inputs["input_ids"], use_cache=False)
+        read = {name: value for name, value in inputs.items() if name != "labels"}
+        uneven: list[torch.Tensor] = []
+        plain = self.accelerator.unwrap_model(model)
+        seeing = Hooked([(plain, lambda _m, _i, out: uneven.append(out.aux_loss))]) if self._coefficient else None
+        with seeing or nullcontext():
+            logits, _ = logits_at(model, rows, columns, head=self._head, use_cache=False, **read)
         if self._teacher is None:
             targets = labels[rows, columns + 1].to(logits.device)
         else:
@@ -210,6 +224,9 @@ class RowTrainer(Trainer):
         total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         # Targets were counted over all processes, and gradients will be averaged over them.
         loss = total.to(self.args.device) * processes.count() / num_items_in_batch
+        for aux in uneven:
+            share = self.args.gradient_accumulation_steps * self._parts
+            loss = loss + self._coefficient * aux.to(loss.device) / share
         for penalty in self._penalties:
             charge = penalty(model).to(loss.device) / (self.args.gradient_accumulation_steps * self._parts)
             self._charged = self._charged.to(loss.device) + charge.detach()
@@ -245,6 +262,14 @@ class RowTrainer(Trainer):
             self._charged = torch.zeros(())
         if self._progress is not None:
             self._progress(step, self.args.max_steps, logs["loss"])
+
+
+def _of_routers(model: Any) -> float:
+    """What an uneven use of a mixture's experts counts in its loss; 0 where its config does not ask for it."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = plain.config.get_text_config()
+    asked = getattr(config, "output_router_logits", False)
+    return float(getattr(config, "router_aux_loss_coef", 0.0) or 0.0) if asked else 0.0
 
 
 class SaveSteps(TrainerCallback):
