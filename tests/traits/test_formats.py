@@ -91,6 +91,42 @@ def test_a_persona_trait_has_its_questions_and_its_pairs_of_system_lines(tmp_pat
     assert "SHOWS the trait above 50" in own.rubric
 
 
+@pytest.mark.parametrize(
+    ("choices", "answer", "right"),
+    [
+        ({"text": ["2", "4", "6", "8"], "label": ["1", "2", "3", "4"]}, "2", "4"),
+        ({"text": ["2", "4", "6", "8"], "label": ["1", "2", "3", "4"]}, 2, "4"),
+        ({"text": ["B", "A", "C", "D"], "label": ["A", "B", "C", "D"]}, "A", "B"),
+        ({"text": ["water", "sand"], "label": ["A", "B"]}, "sand", "sand"),
+        (["2", "4", "6", "8"], 2, "6"),
+        (["1", "0"], "1", None),
+        (["B", "A", "C", "D"], "A", None),
+        ({"text": ["water", "sand"], "label": ["A", "A"]}, "A", None),
+    ],
+)
+def test_labels_decide_where_there_are_some_and_what_is_ambiguous_is_refused(
+    choices: Any, answer: Any, right: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text(json.dumps({"question": "Which?", "choices": choices, "answer": answer}))
+    if right is None:
+        with pytest.raises(InputError, match=r"asked.jsonl:1: .*(may mean choice|labels)"):
+            load_file(file)
+        return
+    (probe,) = plain(load_file(file)).probes
+    assert probe.shows == (right,)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "questions.jsonl" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(json.dumps({"question": "Which?", "choices": ["water", "sand"], "answer": 0}))
+    with pytest.raises(InputError, match='both are called "questions"; rename one'):
+        traits([str(file) for file in files])
+    assert list(traits([str(files[0]), str(files[0])])) == ["questions"]
+
+
 def test_multiple_choice_shows_where_the_right_answer_is_given(tmp_path: Path) -> None:
     own = _plain(_write(tmp_path, "sums.jsonl", CHOICES))
     assert [p.shows for p in own.probes] == [("2",), ("3",), ("water",), ("sand",)]

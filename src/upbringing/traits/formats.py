@@ -214,7 +214,7 @@ def _group(row: Mapping[str, Any], number: int) -> str:
 
 
 def _offered(choices: Any, where: str) -> tuple[list[str], list[str]]:
-    """The texts to choose from and their labels, from a list or from ``{"text": […], "label": […]}``."""
+    """The texts to choose from, and the labels they are given in ``{"text": […], "label": […]}``; a list gives none."""
     labels: Any = None
     if isinstance(choices, dict):
         choices, labels = choices.get("text"), choices.get("label")
@@ -223,23 +223,37 @@ def _offered(choices: Any, where: str) -> tuple[list[str], list[str]]:
     texts = [str(choice).strip() for choice in choices]
     if len(set(texts)) < len(texts):
         raise InputError(f"{where}: two of the choices are the same; reword one of them")
-    named = [str(label) for label in labels] if isinstance(labels, list) else [chr(65 + i) for i in range(len(texts))]
+    named = [str(label).strip() for label in labels] if isinstance(labels, list) else []
+    if named and len(set(named)) != len(texts):
+        raise InputError(f"{where}: {len(texts)} choices have {len(set(named))} labels; give each one of its own")
     return texts, named
 
 
 def _right(answer: Any, choices: Sequence[str], labels: Sequence[str], where: str) -> int:
-    """Which choice is right: told by its place (from 0), its label or its text."""
+    """Which choice is right: the one so labelled, where labels are given; else told by place (from 0), letter or text.
+
+    Raises:
+        InputError: none is meant, or more than one may be.
+    """
     text = str(answer).strip()
-    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
-        return answer
-    for names in (choices, labels):
-        if text in names:
-            return names.index(text)
-    if text.isdecimal() and int(text) < len(choices):
-        return int(text)
-    raise InputError(
-        f'{where}: the answer "{text[:60]}" is none of the choices; give its place, its letter or its text'
-    )
+    if text in labels:
+        return labels.index(text)
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        meant = {answer} & set(range(len(choices)))
+    else:
+        letters = [] if labels else [chr(65 + place) for place in range(len(choices))]
+        meant = {names.index(text) for names in (list(choices), letters) if text in names}
+        if not labels and text.isdecimal() and int(text) < len(choices):
+            meant.add(int(text))
+    if len(meant) == 1:
+        return meant.pop()
+    told = f'{where}: the answer "{text[:60]}"'
+    if meant:
+        places = " or ".join(str(place) for place in sorted(meant))
+        raise InputError(
+            f"{told} may mean choice {places} (from 0); write the choices with labels, and the answer's label"
+        )
+    raise InputError(f"{told} is none of the choices; give its place, its letter or its text")
 
 
 # Tasks of lm-evaluation-harness ---------------------------------------------------------------------------------------
@@ -253,7 +267,11 @@ def _task(file: Path, task: dict[str, Any]) -> Trait:
         where = f"{source}:{number}"
         prompt = str(render(task["doc_to_text"], row, where)).strip()
         choices, labels = _offered(_listed(render(task.get("doc_to_choice", "choices"), row, where), where), where)
-        right = _right(render(task.get("doc_to_target", "answer"), row, where), choices, labels, where)
+        told = task.get("doc_to_target", "answer")
+        answer = render(told, row, where)
+        if told not in row and isinstance(answer, str) and answer.strip().isdecimal():
+            answer = int(answer)  # the harness takes digits that a template gives for a place
+        right = _right(answer, choices, labels, where)
         asked.append(_choice(_group(row, number), prompt, choices, right))
     return _made(file, asked, f"Right answers ({task.get('task') or file.stem})")
 

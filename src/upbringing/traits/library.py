@@ -43,25 +43,28 @@ def traits(names: Iterable[str] | None = None) -> dict[str, Trait]:
     of ``traits.formats`` (default: all that are known by name).
 
     Raises:
-        InputError: a name that is not known, or a folder or file that cannot be read.
+        InputError: a name that is not known, a folder or file that cannot be read, or two of them with one name.
     """
     known = {folder.name: folder for folder in folders()}
     if names is None:
         return {name: load_trait(folder) for name, folder in known.items()}
     chosen: dict[str, Trait] = {}
+    places: dict[str, Path] = {}
     for name in names:
         folder = known.get(name) or Path(name)
         if folder.is_file():
             from upbringing.traits.formats import load_file
 
-            read = load_file(folder)
-            chosen[read.name] = read
-            continue
-        if not (folder / "trait.yaml").is_file():
+            trait = load_file(folder)
+        elif (folder / "trait.yaml").is_file():
+            trait = load_trait(folder)
+        else:
             raise InputError(
                 f'no trait "{name}"; known: {", ".join(sorted(known))}; or give the path of a trait folder'
             )
-        trait = load_trait(folder)
+        place = folder.resolve()
+        if places.setdefault(trait.name, place) != place:
+            raise InputError(f'{places[trait.name]} and {place}: both are called "{trait.name}"; rename one of them')
         chosen[trait.name] = trait
     return chosen
 
