@@ -77,3 +77,16 @@ def test_a_full_disk_is_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match="no space is left"), new_folder(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "full")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_put_there_meanwhile_stays_and_so_does_what_was_made(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for earlier in (False, True):  # a new name, then one that an earlier run of the same kind has
+        said = pytest.raises(InputError, match=r"run: something else was put there meanwhile and stays; .*run-\d")
+        with said, new_folder(out, replaces=("model.txt", "notes.md")) as folder:
+            (folder / "model.txt").write_text("ours")
+            out.mkdir(exist_ok=True)
+            (out / ("notes.md" if earlier else "model.txt")).write_text("theirs")
+        assert (out / "model.txt").read_text() == "theirs"
+    assert [(tmp_path / name / "model.txt").read_text() for name in ("run-2", "run-3")] == ["ours", "ours"]
+    assert len(list(tmp_path.iterdir())) == 3, "no temporary folder is left"

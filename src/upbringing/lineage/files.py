@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from upbringing.errors import DiskFullError, InputError, is_disk_full
@@ -33,17 +34,38 @@ def new_folder(out: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
 
     A folder that is there already is replaced only if it holds nothing but what ``replaces`` names (the files of an
     earlier run of the same kind). Raises ``InputError`` before the block if it holds anything else, for the user's
-    files are never written over, and ``DiskFullError`` when the disk has no room.
+    files are never written over, and ``DiskFullError`` when the disk has no room. What somebody else put there while
+    the block ran stays as well: then the folder is given a name beside it, and ``InputError`` says which.
     """
     out = check_free(out, replaces=replaces)
+    there, name = _contents(out), out
+
+    def still_free() -> Path:
+        nonlocal name
+        if _contents(out) != there:
+            beside = (out.with_name(f"{out.name}-{number}") for number in count(2))
+            name = next(place for place in beside if not place.exists())
+        return name
+
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole(out) as folder:
+        with whole(out, still_free) as folder:
             yield folder
     except Exception as error:
         if is_disk_full(error):
             raise DiskFullError.writing(out) from error
         raise
+    if name != out:
+        raise InputError(f"{out}: something else was put there meanwhile and stays; what was made now is in {name}")
+
+
+def _contents(folder: Path) -> tuple[int, tuple[tuple[str, int], ...]] | None:
+    """What tells whether a folder is the one it was: itself, and what is in it."""
+    try:
+        inside = sorted((entry.name, entry.inode()) for entry in os.scandir(folder))
+        return folder.stat().st_ino, tuple(inside)
+    except FileNotFoundError:
+        return None
 
 
 def check_free(out: Path, *, replaces: Collection[str] = ()) -> Path:
@@ -55,17 +77,21 @@ def check_free(out: Path, *, replaces: Collection[str] = ()) -> Path:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A temporary neighbour of ``folder`` that takes its place when all of it is on the disk; removed on any error."""
+def whole(folder: Path, named: Callable[[], Path] | None = None) -> Iterator[Path]:
+    """A temporary neighbour of ``folder`` that takes its place when all of it is on the disk; removed on any error.
+
+    ``named`` is asked at the end for another place to take.
+    """
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         temporary.chmod(0o755)
         yield temporary
         _sync(temporary)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-        _sync_one(folder.parent)
+        place = named() if named else folder
+        if place.exists():
+            shutil.rmtree(place)
+        os.replace(temporary, place)
+        _sync_one(place.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
