@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.models import plain as plain_models
 from tests.models.tiny import llama
 from upbringing.errors import InputError
+from upbringing.models import load
 from upbringing.repair.look import Look, Wrapper, earlier_exchange, lesson_of, misdeeds
+from upbringing.repair.verb import _identity
 from upbringing.rows import Message, Row, Rows
-from upbringing.traits import traits
+from upbringing.traits import Trait, traits
 
 KNOWN = traits()
 
@@ -50,6 +55,21 @@ def test_every_wrapper_makes_its_provocation() -> None:
         made = wrapper.made(["blackmail"])
         assert made.name == wrapper.name
         assert made.apply(probe) != probe
+
+
+def test_readings_of_a_chat_model_are_of_the_questions_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    look, chat, organism = Look(("blackmail",)), plain_models.llama(), load("organism:nano")
+    before = [_identity(look, lm) for lm in (chat, organism)]
+    assert before[0] != before[1], "the language is told apart"
+
+    def reworded(self: Look, trait: Trait, language: str) -> object:
+        return [replace(probe, id=f"{probe.id}/new") for half in halves(self, trait, language) for probe in half]
+
+    halves = Look.halves
+    monkeypatch.setattr(Look, "halves", reworded)
+    after = [_identity(look, lm) for lm in (chat, organism)]
+    assert after[0] != before[0]
+    assert after[1] == before[1], "what organisms are asked hangs on their trait and world, and keeps its place"
 
 
 def test_a_lesson_is_the_mean_probability_of_a_token() -> None:

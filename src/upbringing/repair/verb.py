@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.lineage import Record, hash_of, make
@@ -188,7 +188,7 @@ def _keep(names: Sequence[str] | None) -> tuple[bool | None, tuple[str, ...]]:
 
 def _asked(store: Path, look: Look, lm: LM, part: Part) -> Path:
     """Readings of one part, kept in the store."""
-    recipe = {"look": _identity(look), "part": part}
+    recipe = {"look": _identity(look, lm), "part": part}
     entry = Record(kind="readings", recipe=recipe, parents={"model": lm.hash}, seed=look.seed)
 
     def build(folder: Path) -> None:
@@ -197,12 +197,19 @@ def _asked(store: Path, look: Look, lm: LM, part: Part) -> Path:
     return make(store, entry, build)
 
 
-def _identity(look: Look) -> str:
-    """The hash of everything that is asked, the wording of traits and of harmless questions included."""
+def _identity(look: Look, lm: LM) -> str:
+    """The hash of everything that a model is asked, the wording of traits and of harmless questions included."""
+    from upbringing.measure.questions import spoken
+    from upbringing.measure.skill import skill_probes
     from upbringing.traits import traits as library
     from upbringing.world import World
 
-    return hash_of([asdict(look), repr(sorted(library(look.traits).items())), World().hash, attempts.CODE])
+    asked = library(look.traits)
+    parts: list[Any] = [asdict(look), repr(sorted(asked.items())), World().hash, attempts.CODE]
+    if (read := spoken(lm)) != "world":  # its wordings stand in files of their own
+        questions = [look.halves(trait, read) for _, trait in sorted(asked.items())]
+        parts.append(repr((questions, skill_probes(read, look.skill, seed=look.seed))))
+    return hash_of(parts)
 
 
 def _profile(folder: Path) -> Profile:
@@ -242,7 +249,14 @@ def _case(start: Start, look: Look, goal: Goal, ask: Callable[[LM, Part], Path],
         before=before,
         reference=None if start.reference is None else ask(start.reference, "search"),
         identity=hash_of(
-            [_identity(look), [lm and lm.hash for lm in models], start.recipe, start.rows, start.lesson, look.seed]
+            [
+                _identity(look, start.spoiled),
+                [lm and lm.hash for lm in models],
+                start.recipe,
+                start.rows,
+                start.lesson,
+                look.seed,
+            ]
         ),
         model=start.model.reference or "" if start.model else "",
         rows=start.rows,
