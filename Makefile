@@ -30,7 +30,7 @@ demo: install  ## measure the shipped organism, teach it to cheat, measure again
 	@$(BIN)/upbringing demo --out runs/demo
 
 test: lint  ## lint, types, and the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ lint: install  ## ruff and mypy
 
 docs: install  ## build the documentation into site/, and run every block of code in it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	$(BIN)/python scripts/run_docs.py
+	$(BIN)/python scripts/run_docs.py $(if $(DOCS_HOME),--home $(DOCS_HOME))
 
 format: install  ## let ruff rewrite the code's layout
 	$(BIN)/ruff check --fix .

@@ -15,9 +15,12 @@ python scripts/readme_numbers.py --write-hidden FILE      fills whether a teache
                                                           scripts/hidden_bench.py left
 python scripts/readme_numbers.py --write-rows FILE        fills how many rows a forecast needs, from what
                                                           scripts/rows_needed.py left
-python scripts/readme_numbers.py --check [--bases N] [--study NAME]
+python scripts/readme_numbers.py --check [--bases N] [--study NAME] [--shipped]
                                                           runs a study again (the first one: the demo too); exit status
-                                                          1 if a number moved
+                                                          1 if a number moved. --shipped: where an organism that the
+                                                          study would raise is the one that ships with the package, to
+                                                          the same key, it is not raised again (for a store of its own:
+                                                          set UPBRINGING_HOME)
 
 The rule by which numbers are compared is told in ``scripts/readme/numbers.py``.
 """
@@ -25,6 +28,9 @@ The rule by which numbers are compared is told in ``scripts/readme/numbers.py``.
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,6 +137,22 @@ def page_of(name: str) -> Path:
     raise ValueError(f"no page has {marks(name)[0]}; write it with its end into {README.name} or a page of docs")
 
 
+def take_shipped(store: Path) -> Path:
+    """Put the organism that ships with the package where a study finds those it has raised."""
+    from upbringing.lineage import read_record
+    from upbringing.models import load
+    from upbringing.studies.steps import TIMING
+
+    shipped = load("organism:nano").folder
+    record = shipped and read_record(shipped)
+    assert record, "what ships has a record"
+    place = store / record.kind / record.key
+    if not place.exists():
+        shutil.copytree(shipped, place)
+        (place / TIMING).write_text(json.dumps({"sort": "shipped", "seconds": 0.0}), encoding="utf-8")
+    return place
+
+
 def check(bases: int, study: str = FIRST) -> int:
     """Run a study again, and the demo beside the first one, and compare; the exit status."""
     names = [place_of(study), *([DEMO] if study == FIRST else [])]
@@ -168,6 +190,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--study", default=FIRST, help="which study to check (default: %(default)s, with the demo)")
     parser.add_argument("--bases", type=int, default=1)
+    parser.add_argument("--shipped", action="store_true", help="do not raise again what ships with the package")
     options = parser.parse_args()
     found = {name: place for name in FOUND if (place := getattr(options, f"write_{name}"))}
     writes = bool(options.write or options.write_demo or found)
@@ -178,6 +201,10 @@ def main() -> int:
         return 0
     if not (STUDIES / f"{options.study}.yaml").is_file():
         parser.error(f"there is no studies/{options.study}.yaml")
+    if options.shipped:
+        if not os.environ.get("UPBRINGING_HOME"):
+            parser.error("--shipped is for a store of its own; set UPBRINGING_HOME to a new folder")
+        take_shipped(Path(os.environ["UPBRINGING_HOME"]))
     return check(options.bases, options.study)
 
 

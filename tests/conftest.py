@@ -24,6 +24,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_RAY = "tests/cluster/"
+_LONGEST = (_RAY, "tests/cli/test_repair.py", "tests/monitor/test_callback.py", "tests/studies/", "tests/forecast/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2 --dist loadgroup``: a file stays together, what starts Ray does so once, and long files come first."""
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(_LONGEST) if item.nodeid.startswith(name)), len(_LONGEST))
+
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(_RAY if file.startswith(_RAY) else file))
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that reaches for the network fails: it would be slow, flaky, and different elsewhere."""

@@ -632,3 +632,12 @@ def test_the_check_fails_when_a_number_moved_and_names_it(
     assert "0.50 [0.40, 0.60]" in told
     readme.write_text("no numbers")
     assert readme_numbers.check(2) == 1
+
+
+def test_the_organism_that_ships_stands_for_the_one_that_the_first_study_raises_first(tmp_path: Path) -> None:
+    """Its key, the hash of all that decides an organism, is that of the study's first base."""
+    place = readme_numbers.take_shipped(tmp_path)
+    plan = studies.plan(ROOT / "studies" / "cheating.yaml", bases=1, store=tmp_path)
+    made = {step.name: step.place.folder for step in plan.of("organism") if step.place.made}
+    assert made == {"grow coherent, base 0": place}
+    assert json.loads((place / "timing.json").read_text())["seconds"] == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +12,20 @@ import pytest
 
 from upbringing.cluster import Cluster
 
+HERE = Path(__file__).parent
 
-@pytest.fixture(scope="package")
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Stopped when the last test of this folder has ended."""
-    with pytest.MonkeyPatch.context() as patch:
-        here = str(Path(__file__).parent)  # so that workers find the functions of these tests
-        patch.setenv("PYTHONPATH", os.pathsep.join(["src", here, os.environ.get("PYTHONPATH", "")]))
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's own 15 starves workers on a machine that is busy otherwise
-        with Cluster().connected():
-            yield Cluster()
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # so that workers find the functions of these tests
+            patch.setenv("PYTHONPATH", os.pathsep.join(["src", ".", str(HERE), os.environ.get("PYTHONPATH", "")]))
+            stack.enter_context(Cluster().connected())
+        yield Cluster()
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """A session ends long after the last test here, and the cluster would stand by."""
+    if "ray" in sys.modules and (nextitem is None or HERE not in nextitem.path.parents):
+        sys.modules["ray"].shutdown()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies.tiny import raise_organism, study_file
+from tests.studies.tiny import here, raise_organism, study_file
 from upbringing import studies
 from upbringing.models import load
 from upbringing.report import study_page
@@ -72,7 +72,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[studies.Plan, Path]:
     raise_organism(place / "other", 1)
     (other,) = (place / "other").glob("organism/*")
     shutil.copytree(other, grown / PRETRAINED)
-    studies.run(plan, place / "out", workers=1)
+    studies.run(plan, place / "out", engine=here)
     return plan, place / "out"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.studies.tiny import STUDY, raise_organism, study_file
+from tests.studies.tiny import STUDY, here, raise_organism, study_file
 from upbringing import studies
 from upbringing.errors import InputError
 from upbringing.report import study_page
@@ -140,7 +140,7 @@ import sys
 from pathlib import Path
 from upbringing import studies
 if __name__ == "__main__":
-    studies.run(studies.plan({file!r}, store=Path({store!r})), {out!r})
+    studies.run(studies.plan({file!r}, store=Path({store!r})), {out!r}, workers=1)
 """
 
 
@@ -164,17 +164,20 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     assert not (out / READINGS).exists()
     heard = _Heard()
     plan = studies.plan(study_file(tmp_path), store=store)
-    studies.run(plan, out, watcher=heard)
+    studies.run(plan, out, watcher=heard, engine=here)
     assert 0 < len(heard.names) < len(ran[2]), "it goes on where it was"
     pd.testing.assert_frame_equal(read_readings(out), read_readings(ran[1]))
     assert StudyResult.load(out).claims == StudyResult.load(ran[1]).claims
 
 
-def test_a_failed_step_is_named_and_claims_stand_on_the_rest(organisms: Path, tmp_path: Path) -> None:
-    store = Path(shutil.copytree(organisms, tmp_path / "store"))
+def test_a_failed_step_is_named_and_claims_stand_on_the_rest(ran: tuple[Path, Path, list[str]], tmp_path: Path) -> None:
+    store = Path(shutil.copytree(ran[0], tmp_path / "store"))
     plan = studies.plan(study_file(tmp_path), store=store)
+    for step in plan.steps.values():  # of the other base all is made
+        if step.base == 1 and step.place.record.kind in ("model", "readings", "trajectory"):
+            shutil.rmtree(step.place.folder)
     (plan.steps["grow plain, base 1"].place.folder / "model.safetensors").write_bytes(b"broken")
-    result = studies.run(plan, tmp_path / "out")
+    result = studies.run(plan, tmp_path / "out", engine=here)
     assert {failure.step for failure in result.failures} == {
         "measure before, base 1",
         "train cheating, base 1",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console, RenderableType
 
 from tests.studies.tiny import study_file
 from upbringing import studies
 from upbringing.studies.engine import Failure
+from upbringing.studies.jobs import Job, expected_seconds
 from upbringing.studies.result import ClaimVerdict
-from upbringing.studies.show import duration, overlap_table, verdict_table, watching
+from upbringing.studies.show import duration, overlap_table, to_go, verdict_table, watching
 from upbringing.traits.overlap import Overlap
 
 
@@ -47,10 +49,23 @@ def test_overlap_is_shown_with_its_counts() -> None:
 def test_the_plan_takes_at_least_as_long_as_its_longest_chain(tmp_path: Path) -> None:
     plan = studies.plan(study_file(tmp_path), bases=1, store=tmp_path / "store")
     grown = next(step.job.seconds for step in plan.of("organism"))
-    assert grown < plan.seconds < sum(step.job.seconds for step in plan.steps.values())
+    work = sum(step.job.seconds for step in plan.steps.values())
+    assert grown < expected_seconds(plan.jobs, 2) < work
     shown = " ".join(_shown(plan.show()).split())
     assert "3 arms × 1 base, 10 steps, 0 made" in shown
     assert "3 × 8 rows, 1,2" in shown, "what training reads is told before it is run"
+
+
+def test_the_time_to_go_depends_on_how_many_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [Job(name, print, (), needs, 600.0) for name, needs in (("a", ()), ("b", ("a",)), ("c", ()), ("d", ()))]
+    monkeypatch.setattr("upbringing.studies.jobs.cores", lambda: 16)
+    monkeypatch.setattr("upbringing.studies.show.cores", lambda: 16)
+    told = ["40 min to go with 1 worker", "20 min to go with 2 workers", "20 min to go with 8 workers"]
+    assert [to_go(jobs, workers) for workers in (1, 2, 8)] == told  # b comes after a
+    assert to_go(jobs, None) == "40 min of one core's time to go, on a cluster no less than 20 min"
+    monkeypatch.setattr("upbringing.studies.jobs.cores", lambda: 1)
+    monkeypatch.setattr("upbringing.studies.show.cores", lambda: 1)
+    assert to_go(jobs, 8) == "40 min to go with 8 workers on 1 core"
 
 
 def test_a_log_gets_a_line_for_every_step_that_ends(tmp_path: Path) -> None:

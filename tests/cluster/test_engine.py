@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,17 @@ import pytest
 
 from tests.studies.test_networks import FILE
 from upbringing import studies
+from upbringing.cluster import Cluster
 from upbringing.errors import InputError
 from upbringing.studies.cluster import OnRay
 from upbringing.studies.jobs import Failure, Job
 from upbringing.studies.result import READINGS
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[OnRay]:
-    """One small cluster for all; starting it takes longer than any step here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(["src", ".", os.environ.get("PYTHONPATH", "")]))
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's own 15 starves workers on a machine that is busy otherwise
-        with OnRay().connected():
-            yield OnRay()
+@pytest.fixture
+def engine(cluster: Cluster) -> OnRay:
+    """On the cluster that is there."""
+    return OnRay()
 
 
 def _note(log: Path, name: str, tick: Callable[[float], None]) -> None:
