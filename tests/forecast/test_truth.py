@@ -195,6 +195,17 @@ def test_the_plan_counts_every_task_and_leaves_the_sealed_out(capsys: pytest.Cap
     assert max(map(len, shown.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(("workers", "told"), [("1", "to go with 1 worker"), ("2", "to go with 2 workers")])
+def test_the_plan_reckons_with_the_workers_it_is_given(
+    workers: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upbringing.studies.jobs.cores", lambda: 2)
+    monkeypatch.setattr("upbringing.studies.show.cores", lambda: 2)
+    assert run(["bench", "--plan", "--workers", workers, "--sets", "doses"]) == 0
+    shown = capsys.readouterr().out
+    assert told in shown
+
+
 def test_the_bench_runs_from_truth_to_scores(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from upbringing.cli.engines import (
     GpusOption,
     WorkersOption,
     engine_of,
+    workers_of,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from upbringing.forecast.bench import Bench, DataSet, Task
     from upbringing.forecast.bench.score import Score
-    from upbringing.studies import Engine
+    from upbringing.studies import Engine, Job
 
 TRUTH, SETS, SCORES, SAID, LOG = "truth.parquet", "sets.json", "scores.json", "forecasts.parquet", "workers.log"
 _COLUMNS = ("method", "r", "vis", "doc", "sub", "cond", "spec", "AUC", "90%", "cost")
@@ -80,7 +81,7 @@ def bench(
         ways = [] if truth else named([name.strip() for name in methods.split(",") if name.strip()])
         tasks = made.tasks(chosen)
     if plan:
-        _show_plan(tasks)
+        _show_plan(tasks, workers_of(engine, workers))
         return
     out.mkdir(parents=True, exist_ok=True)
     failures = _do(tasks, out, runs)
@@ -151,10 +152,9 @@ def _chosen(organism: str, seeds: str, split: str, sealed: bool, sets: str) -> t
 def _do(tasks: Sequence[Task], out: Path, engine: Engine) -> list[dict[str, str]]:
     """Have an engine of the studies do what is not made yet; what failed, with the reason."""
     from upbringing.cli import show
-    from upbringing.studies import Job
     from upbringing.studies.show import watching_jobs
 
-    jobs = [Job(t.name, t.function, t.arguments, t.needs, t.seconds) for t in tasks if not t.made]
+    jobs = _jobs(tasks)
     if not jobs:
         return []
     with watching_jobs(jobs, show.console(stderr=True)) as watcher:
@@ -196,21 +196,27 @@ def _list(made: Bench) -> None:
     show.print_table(show.console(), ("family", "data sets", "route", "for", "n"), rows, title=title, words=4)
 
 
-def _show_plan(tasks: Sequence[Task]) -> None:
+def _show_plan(tasks: Sequence[Task], workers: int | None) -> None:
     from upbringing.cli import show
-    from upbringing.studies.show import duration
+    from upbringing.studies.show import duration, to_go
 
-    left = [task for task in tasks if not task.made]
     sorts: dict[str, list[Task]] = {}
     for task in tasks:
         sorts.setdefault(task.name.partition(" ")[0], []).append(task)
     rows = []
     for sort, of_sort in sorts.items():
         missing = [task for task in of_sort if not task.made]
-        to_go = duration(sum(task.seconds for task in missing)) if missing else "–"
-        rows.append((sort, str(len(of_sort)), str(len(of_sort) - len(missing)), to_go))
-    title = f"{duration(sum(task.seconds for task in left) / 2)} to go on two cores"
-    show.print_table(show.console(), ("work", "tasks", "made", "core time to go"), rows, title=title)
+        work = duration(sum(task.seconds for task in missing)) if missing else "–"
+        rows.append((sort, str(len(of_sort)), str(len(of_sort) - len(missing)), work))
+    columns = ("work", "tasks", "made", "core time to go")
+    show.print_table(show.console(), columns, rows, title=to_go(_jobs(tasks), workers))
+
+
+def _jobs(tasks: Sequence[Task]) -> list[Job]:
+    """What is not made yet."""
+    from upbringing.studies import Job
+
+    return [Job(t.name, t.function, t.arguments, t.needs, t.seconds) for t in tasks if not t.made]
 
 
 def _print_truth(table: pd.DataFrame, *, stderr: bool) -> None:

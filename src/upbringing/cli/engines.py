@@ -34,6 +34,11 @@ GpusOption = Annotated[
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="With local: how many steps run at once.")]
 
 
+def workers_of(name: str, workers: int) -> int | None:
+    """How many steps run at once, as far as that is known before: of a cluster it is not."""
+    return None if name == RAY else workers
+
+
 def engine_of(name: str, *, workers: int = 2, address: str | None = None, cpus: float = 1, gpus: float = 0) -> Engine:
     """The engine that the options name.
 

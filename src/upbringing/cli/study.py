@@ -16,6 +16,7 @@ from upbringing.cli.engines import (
     GpusOption,
     WorkersOption,
     engine_of,
+    workers_of,
 )
 
 
@@ -54,7 +55,7 @@ def study(
 
         planned = studies.plan(file, bases=bases)
     if plan:
-        show.console().print(planned.show())
+        show.console().print(planned.show(workers_of(engine, workers)))
         return
     folder = out or Path("runs") / planned.study.study
     with watching(planned, show.console(stderr=True)) as watcher:

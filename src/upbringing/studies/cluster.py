@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from upbringing.cluster import Cluster
 from upbringing.errors import InputError
-from upbringing.studies.jobs import Failure, Graph, Job, Watcher, attempt, seldom
+from upbringing.studies.jobs import Engine, Failure, Graph, Job, Watcher, attempt, seldom
 
 _LOOK = 0.5  # seconds between looks at how far steps are
 
@@ -28,8 +28,8 @@ _LOOK = 0.5  # seconds between looks at how far steps are
 class OnRay(Cluster):
     """An engine for ``studies.run`` and the bench, on a cluster.
 
-    A step is done again up to ``retries`` times where its worker was lost. ``store``: where results go, if not to the
-    usual place.
+    A step is done again up to ``retries`` times where its worker was lost. ``store``: where results go (default: where
+    the plan that is run says).
     """
 
     retries: int = 3
@@ -74,9 +74,14 @@ class OnRay(Cluster):
             token.unlink()
         if blind:
             raise InputError(
-                f"{store}: the node {blind[0]} does not see this folder; set UPBRINGING_HOME to one on storage "
-                "that all nodes share"
+                f"{store}: the node {blind[0]} does not see this folder; have results kept on storage that all nodes "
+                "share (set UPBRINGING_HOME, or give studies.plan(store=))"
             )
+
+
+def keeping_in(store: Path, engine: Engine) -> Engine:
+    """An engine for jobs that leave their results in a store; one on a cluster has to know where, to try it."""
+    return replace(engine, store=store) if isinstance(engine, OnRay) and engine.store is None else engine
 
 
 class _Run:
@@ -167,4 +172,4 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
-__all__ = ["OnRay"]
+__all__ = ["OnRay", "keeping_in"]

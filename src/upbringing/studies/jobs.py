@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -83,6 +84,11 @@ class Graph:
             self._way[name] = self.waiting[name].seconds + max(below, default=0.0)
         return self._way[name]
 
+    @property
+    def longest(self) -> float:
+        """Seconds that the longest chain of jobs should take: no number of workers makes it shorter."""
+        return max(self._way.values(), default=0.0)
+
     def take(self) -> Job | None:
         """The most urgent job whose needs are met, if any."""
         ready = [job for job in self.waiting.values() if all(need in self.done for need in job.needs)]
@@ -104,6 +110,17 @@ class Graph:
         """The graph of some jobs; what they need and is not among them counts as done."""
         names = {job.name for job in jobs}
         return cls({job.name: job for job in jobs}, {need for job in jobs for need in job.needs if need not in names})
+
+
+def expected_seconds(jobs: Sequence[Job], workers: int) -> float:
+    """How long jobs should take with so many workers at once (or as many as this machine has cores for)."""
+    work = sum(job.seconds for job in jobs)
+    return max(work / max(min(workers, cores()), 1), Graph.of(jobs).longest)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attempt(function: Callable[..., None], arguments: tuple[Any, ...], tick: Tick) -> tuple[str, str] | None:

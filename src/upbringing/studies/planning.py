@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +75,10 @@ class Plan:
         """Where a set of rows is kept: under the hash of its contents."""
         return rows_place(self.store, rows)
 
-    @cached_property
-    def seconds(self) -> float:
-        """How long what is not made yet should take on two cores: never less than its longest chain of steps."""
-        until: dict[str, float] = {}
-        for name, step in self.steps.items():  # a step comes after those it needs
-            own = 0.0 if step.place.made else step.job.seconds
-            until[name] = own + max((until[need] for need in step.job.needs), default=0.0)
-        work = sum(step.job.seconds for step in self.steps.values() if not step.place.made)
-        return max([work / 2, *until.values()])
+    @property
+    def jobs(self) -> list[Job]:
+        """What is not made yet."""
+        return [step.job for step in self.steps.values() if not step.place.made]
 
     def check_overlap(self) -> list[Overlap]:
         """Compare all training rows with the probes.
@@ -97,11 +91,12 @@ class Plan:
             together.setdefault(f"{name}, rows", []).extend(rows)
         return check_rows(asked_probes(measured(self.study), self.study.measure.probes_per_trait), together)
 
-    def show(self) -> RenderableType:
-        """The graph as a table for people: what each kind of step needs, how many are made, the time expected."""
+    def show(self, workers: int | None = 2) -> RenderableType:
+        """The graph as a table for people: what each kind of step needs, how many are made, the time expected with so
+        many workers (None: on a cluster)."""
         from upbringing.studies.show import plan_table
 
-        return plan_table(self)
+        return plan_table(self, workers)
 
 
 def measured(study: Study) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from upbringing.measure.statistics import known
 from upbringing.studies import networks
 from upbringing.studies.claim_spec import Removal, arms_of
 from upbringing.studies.claims import judge
+from upbringing.studies.cluster import keeping_in
 from upbringing.studies.distilling import told_apart, written
 from upbringing.studies.engine import run_jobs
 from upbringing.studies.evidence import Evidence, Unmeasured
@@ -79,8 +80,8 @@ def run(
     overlap = plan.check_overlap()
     for rows in plan.rows.values():
         save_rows(plan.rows_place(rows), rows)
-    jobs = [step.job for step in plan.steps.values() if not step.place.made]
-    do = engine or partial(run_jobs, workers=workers)
+    jobs = plan.jobs
+    do = keeping_in(plan.store, engine or partial(run_jobs, workers=workers))
     failures = do(jobs, log=folder / LOG, watcher=watcher) if jobs else []
     _note(failures, folder / LOG)
     of_networks = isinstance(plan.study, networks.NetworkStudy)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from upbringing.studies.engine import Failure, Job, Watcher
+from upbringing.studies.jobs import Failure, Graph, Job, Watcher, cores, expected_seconds
 from upbringing.studies.result import ClaimVerdict
 from upbringing.traits.overlap import NGRAM, Overlap
 
@@ -33,15 +33,28 @@ _KINDS = {
 _COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
-def plan_table(plan: Plan) -> Tree:
+def to_go(jobs: Sequence[Job], workers: int | None) -> str:
+    """How long jobs should take, in words; ``workers`` None: on a cluster, whose size is not known yet."""
+    if workers is None:
+        longest = duration(Graph.of(jobs).longest)
+        work = duration(sum(job.seconds for job in jobs))
+        return f"{work} of one core's time to go, on a cluster no less than {longest}"
+    here = f" on {_count(cores(), 'core')}" if cores() < workers else ""
+    return f"{duration(expected_seconds(jobs, workers))} to go with {_count(workers, 'worker')}{here}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def plan_table(plan: Plan, workers: int | None = 2) -> Tree:
     """The graph of steps: for each kind and arm how many there are, how many are made, the seconds one should take."""
     from rich.tree import Tree
 
     study = plan.study
-    missing = [step for step in plan.steps.values() if not step.place.made]
     size = f"{len(study.arms)} arms × {study.bases} base{'s' if study.bases > 1 else ''}"
-    made = f"{len(plan.steps)} steps, {len(plan.steps) - len(missing)} made"
-    tree = Tree(f"[bold]{study.study}[/]: {size}, {made}, {duration(plan.seconds)} to go on two cores")
+    made = f"{len(plan.steps)} steps, {len(plan.steps) - len(plan.jobs)} made"
+    tree = Tree(f"[bold]{study.study}[/]: {size}, {made}, {to_go(plan.jobs, workers)}")
     for kind, (verb, what) in _KINDS.items():
         steps = list(plan.of(kind))
         if not steps:
