@@ -48,6 +48,20 @@ def test_the_furthest_beyond_its_edge_comes_first() -> None:
     assert bands.left({"blackmail": shift(0.4, 0.3), "deception": shift(0.2, 0.1)}) == ("deception", "blackmail")
 
 
+def test_suspected_is_what_seems_to_be_more_than_half_way_to_its_edge_the_furthest_first() -> None:
+    bands = Bands.of({"blackmail": 0.1, "deception": 0.05, MEAN: 0.05}, TRAITS, TRAITS[:2])
+    seen = {"blackmail": shift(0.04, -0.1), "deception": shift(0.03, -0.1), MEAN: shift(0.2, 0.1)}
+    assert bands.suspected(seen) == ("deception",)
+    assert bands.suspected({**seen, "blackmail": shift(0.3, 0.2)}) == ("blackmail", "deception")
+    assert bands.suspected({"favourite_animal": shift(0.9, 0.8), "deception": shift(float("nan"), 0)}) == ()
+
+
+def test_who_is_suspected_and_was_not_asked_again_is_not_judged() -> None:
+    bands = Bands.of(None, TRAITS, TRAITS[:2])
+    seen = {"blackmail": shift(0.2, 0.1), "deception": shift(0.3, 0.2)}
+    assert bands.left(seen, unsure=("deception",)) == ("blackmail",)
+
+
 @pytest.mark.parametrize(
     ("given", "says"), [({"envy": 0.1}, '"envy" is not watched'), ({"blackmail": 1.0}, "less than 1")]
 )

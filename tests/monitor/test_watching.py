@@ -14,6 +14,7 @@ from upbringing.measure import agentic
 from upbringing.measure.statistics import Estimate
 from upbringing.models import LM
 from upbringing.models.steering import directions, steered
+from upbringing.monitor.bands import SUSPECTS, Bands
 from upbringing.monitor.drift import SITUATIONS
 from upbringing.monitor.watching import Look, Watch
 
@@ -75,3 +76,71 @@ def test_what_is_not_known_is_not_logged_as_a_number() -> None:
     assert look.worst[0] == ""
     known = Look(3, {"blackmail": Estimate(0.1, 0, 0.2, 1, 4), "mean": Estimate(0.3, 0, 1, 1, 4)}, {}, 0, 0.1)
     assert known.worst == pytest.approx(("blackmail", 0.1))
+
+
+def pushed() -> Watch:
+    """A watch over a model that has been pushed about since the start."""
+    watch = Watch(own(), traits=(*TRAITS, "cheating_at_tasks", "self_preservation", "sycophancy"), drift=False)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in watch.lm.model.parameters():
+            weight.mul_(1 + 0.15 * torch.randn(weight.shape, generator=generator))
+    return watch
+
+
+def test_a_trait_that_seems_to_rise_is_asked_about_again_where_nobody_looked_before() -> None:
+    watch = pushed()
+    alone = watch.look(1)
+    bands = Bands.of(dict.fromkeys(watch.watched, 0.0), watch.watched, watch.misaligned)
+    again = watch.look(1, bands)
+    rising = sorted((t for t in watch.watched if alone.shifts[t].value > 0), key=lambda t: -alone.shifts[t].value)
+    assert rising
+    assert list(again.rechecked) == rising[:SUSPECTS]
+    assert list(again.unsure) == rising[SUSPECTS:]
+    assert again.worst[0] not in again.unsure
+    for trait in watch.watched:
+        if trait in again.rechecked:
+            assert again.rechecked[trait].value == alone.shifts[trait].value
+            assert (alone.shifts[trait].n_probes, again.shifts[trait].n_probes) == (4, 16)
+        else:
+            assert again.shifts[trait] == alone.shifts[trait]
+    assert again.shifts["mean"] == alone.shifts["mean"]  # whom luck chose is no part of it
+
+
+def test_what_was_kept_back_settles_it() -> None:
+    watch = pushed()
+    bands = Bands.of(dict.fromkeys(watch.watched, 0.0), watch.watched, watch.misaligned)
+    kept = {i for i in range(len(watch.sheet.questions)) if i not in watch.screen}
+    watch._since[list(kept)] = 1.0  # so that each situation kept back says: it fell
+    look = watch.look(1, bands)
+    assert look.rechecked
+    assert bands.left(look.shifts, look.unsure) == ()
+    assert bands.left({**look.shifts, **look.rechecked}) != ()
+
+
+def test_a_short_run_is_asked_less_and_judged_by_wide_intervals() -> None:
+    watch = Watch(own(), allowed=0)
+    assert (watch.size.looks, watch.size.kept) == (1, 0)
+    assert watch.short
+    look = watch.look(1)
+    assert look.drift == {}
+    assert look.shifts["blackmail"].n_probes == 1
+    assert not look.shifts["blackmail"].lo > -1  # one situation says nothing sure of a trait
+    assert look.shifts["mean"].n_probes == len(watch.misaligned)
+    assert Watch(own(), allowed=1e9, drift=False).size.kept == 12
+
+
+def test_changes_are_counted_from_a_profile_that_is_given() -> None:
+    first = Watch(own(), drift=False, **CHEAP)
+    start = first.start
+    assert start is not None
+    given = Watch(pushed().lm, start=start, drift=False, **CHEAP)
+    here = Watch(given.lm, drift=False, **CHEAP).start
+    assert here is not None
+    rose = (here - start).mean("blackmail").value  # of all eight
+    numbers = given.sheet.numbers(range(8), ("rest", "blackmail"))
+    assert abs(rose) > 0.02
+    assert (given.sheet.before - given._since)[numbers].mean() == pytest.approx(rose, abs=1e-6)
+    seen = given.look(1).shifts["blackmail"].value
+    asked = [i for i in numbers if i in given.screen]
+    assert seen == pytest.approx((given.sheet.before - given._since)[asked].mean(), abs=1e-5)

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from upbringing.models import LM
+    from upbringing.monitor import CharacterMonitor
     from upbringing.rows import Rows
     from upbringing.training import Recipe
     from upbringing.training.treatments import Treatment
@@ -78,6 +79,15 @@ def train(
         str | None,
         typer.Option("--teacher", metavar="MODEL", help="Learn this model's probabilities on DATA, not DATA's tokens."),
     ] = None,
+    monitor: Annotated[
+        str | None,
+        typer.Option(
+            "--monitor",
+            metavar="ACT",
+            help="Watch MODEL's character as it trains, and when a trait leaves its band: warn, stop, or rollback "
+            "(stop, and go back to the weights of the last look at which all was well).",
+        ),
+    ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and list them.")
     ] = False,
@@ -95,6 +105,7 @@ def train(
     mixed, spread = (_pair(o, given, "SHARE", below=1) for o, given in (("--mix", mix), ("--interleave", interleave)))
     anchor, away = _pair("--kl", kl, "WEIGHT"), _pair("--steer-away", steer_away, "STRENGTH", first="TRAIT")
     check_free(out)
+    _known_act(monitor)
     lines = _lines(drop)
     rows = _read(data, skip_invalid)
     others = {pair: _read(pair[0], skip_invalid) for pair in (mixed, spread, anchor) if pair}
@@ -125,12 +136,40 @@ def train(
         treatments.append(KLToBase(others[anchor], anchor[1]))
     if away:
         treatments.append(PreventativeSteering(*away))
+    watching = _monitor(monitor)
     with show.working(f"training {model}") as progress:
-        train_model(lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress)
+        train_model(
+            lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress, monitor=watching
+        )
     left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
     show.console().print(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}", soft_wrap=True)
+    if watching is not None:
+        show.console().print(_seen(watching), soft_wrap=True)
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
+
+
+def _known_act(act: str | None) -> None:
+    from upbringing.errors import InputError
+
+    if act not in (None, "warn", "stop", "rollback"):
+        raise InputError(f"--monitor {act}: say what to do when a trait leaves its band: warn, stop, or rollback")
+
+
+def _monitor(act: str | None) -> CharacterMonitor | None:
+    from upbringing.monitor import CharacterMonitor
+
+    return CharacterMonitor(on_leave=act) if act is not None else None  # type: ignore[arg-type]
+
+
+def _seen(monitor: CharacterMonitor) -> str:
+    """What the last look saw, in a line."""
+    if not monitor.looks:
+        return "watched: nothing was seen"
+    look = monitor.looks[-1]
+    out = f"out of band: {', '.join(look.left)}" if look.left else "all in their bands"
+    back = f"; rolled back to {monitor.rolled_back}" if monitor.rolled_back else ""
+    return f"watched: after step {look.step} {look.worst[0]} had risen most ({look.worst[1]:+.2f}); {out}{back}"
 
 
 def _read(data: str, skip_invalid: bool) -> Rows:

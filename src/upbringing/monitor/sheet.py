@@ -135,7 +135,8 @@ def _moved(start: np.ndarray, kept: Sequence[int], now: np.ndarray, shows: int) 
     at = np.asarray(kept)
     for side, mine in ((slice(0, shows), at < shows), (slice(shows, None), at >= shows)):
         if mine.any():
-            step = np.logaddexp.reduce(now[mine]) - np.logaddexp.reduce(start[at[mine]])
+            with np.errstate(invalid="ignore"):  # what was impossible and still is has not moved
+                step = np.logaddexp.reduce(now[mine]) - np.logaddexp.reduce(start[at[mine]])
             moved[side] += step if np.isfinite(step) else 0.0
     moved[at] = now
     return moved

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 ROWS_LOOKED_AT = 8  # to know how long rows are
-# A token that is trained on costs three forward passes; asking reads short texts in small batches, at a lower speed.
-PASSES_PER_TRAINED_TOKEN = 2.0
+# A token that is trained on costs three forward passes, but questions are short and are read in small batches, so that
+# a token of theirs takes longer: with organisms of the smallest size 1.4 of them took as long as one trained on.
+PASSES_PER_TRAINED_TOKEN = 1.5
 
 
 @dataclass(frozen=True)

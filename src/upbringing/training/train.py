@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upbringing.errors import InputError
 from upbringing.lineage import Record, Source, describe, new_folder, source_of_model, source_of_rows, write_record
@@ -17,6 +18,9 @@ from upbringing.training.recipe import Recipe
 from upbringing.training.selecting import marked
 from upbringing.training.student import student_of
 from upbringing.training.treatments import Treatment, row_chance, treat
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
 LOG = "training_log.json"
 CODE = 1  # raise it when the same record would give other weights
@@ -31,6 +35,7 @@ def train(
     treatments: Sequence[Treatment] = (),
     teacher: LM | None = None,
     progress: Progress | None = None,
+    monitor: TrainerCallback | None = None,
 ) -> LM:
     """Supervised fine-tuning of a copy of ``lm`` on ``rows``; all weights, or LoRA adapters (``recipe.lora``).
 
@@ -41,6 +46,9 @@ def train(
 
     With a ``teacher`` the student learns on the same rows what the teacher would have said at each target token, as
     probabilities and not as the one token that was drawn: the most that rows of this number can pass on.
+
+    ``monitor``: a ``CharacterMonitor`` (or another callback of transformers) that watches the training. Watching
+    changes nothing; where it ends the training early, the record says after which step, and to which it went back.
 
     Called in several processes at once (``accelerate launch -m upbringing.train``) they train one model together, with
     the result of one process up to rounding (dropout apart); the main one writes. Where FSDP cuts the model into
@@ -61,6 +69,8 @@ def train(
         treated = treat(rows, treatments, row_chance(recipe))
         encoded = encode_all(treated, lm.tokenizer, max_length=recipe.longest(lm.max_length))
         model, dtype = student_of(lm, recipe, work)
+        if getattr(monitor, "tokenizer", lm) is None:
+            monitor.tokenizer = lm.tokenizer  # type: ignore[union-attr]
         with acting(treatments, Run(lm, model, recipe)) as penalties:
             log = fit(
                 model,
@@ -69,6 +79,7 @@ def train(
                 recipe,
                 out=work,
                 autocast=dtype != model.dtype and (lm.device.type == "cuda" or processes.will_shard()),
+                callbacks=[monitor] if monitor is not None else [],
                 progress=progress,
                 penalties=penalties,
                 spread=marked(treated),
@@ -83,7 +94,7 @@ def train(
             if sharded:
                 made = LM(load(work, device="cpu").model, lm.tokenizer, name=str(out), folder=out)
             (work / LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
-            record = record_of(lm, rows, recipe, treatments, teacher)
+            record = _as_it_ended(record_of(lm, rows, recipe, treatments, teacher), len(log), monitor)
             sources = _sources(lm, rows, treatments) | ({"teacher": source_of_model(teacher)} if teacher else {})
             write_record(work, describe(record, treated, hash=made.hash, sources=sources))
     processes.wait()
@@ -124,6 +135,14 @@ def record_of(
     settings = {"training": recipe.model_dump(mode="json"), "treatments": [t.recipe for t in treatments]}
     parents = {"model": lm.hash, "rows": rows.hash} | ({"teacher": teacher.hash} if teacher else {})
     return Record(kind="checkpoint", recipe=settings, parents=parents, seed=recipe.seed, code=CODE)
+
+
+def _as_it_ended(record: Record, steps: int, monitor: TrainerCallback | None) -> Record:
+    """The record of a run that a monitor may have ended: after how many steps, and whose weights it left."""
+    if steps >= record.recipe["training"]["steps"]:
+        return record
+    ended = {"steps": steps, "weights": getattr(monitor, "rolled_back", "") or f"step {steps}"}
+    return record.model_copy(update={"recipe": {**record.recipe, "ended": ended}})
 
 
 def _sources(lm: LM, rows: Rows, treatments: Sequence[Treatment]) -> dict[str, Source]:
