@@ -71,6 +71,32 @@ def test_a_steered_model_is_sampled_as_it_is_steered() -> None:
     assert fits(lm.model)
 
 
+def test_an_adapter_put_in_in_place_is_sampled_with_its_base() -> None:
+    from peft import LoraConfig
+
+    lm, prompts = llama(), sequences(10, 5, 9, seed=6)
+    at_rest = generate(lm, prompts, temperature=0, max_new_tokens=8)
+    targets = ["q_proj", "v_proj", "down_proj"]
+    lm.model.add_adapter(LoraConfig(r=4, target_modules=targets, init_lora_weights=False, lora_alpha=64))
+    assert not fits(lm.model)
+    tuned = generate(lm, prompts, temperature=0, max_new_tokens=8)
+    assert tuned != at_rest
+    with torch.no_grad():
+        likeliest = lm.model(input_ids=torch.tensor(prompts[:1])).logits[0, -1].argmax()
+    assert tuned[0][0].split()[0] == lm.tokenizer.decode(likeliest)
+    lm.model.disable_adapters()
+    assert generate(lm, prompts, temperature=0, max_new_tokens=8) == at_rest
+
+
+def test_a_model_whose_forward_was_wrapped_is_sampled_by_it() -> None:
+    lm, prompts = llama(), sequences(10, 5, 9, seed=6)
+    at_rest = generate(lm, prompts, temperature=0, max_new_tokens=8)
+    layer = lm.model.model.layers[1].mlp
+    own = layer.forward
+    layer.forward = lambda x: -3 * own(x)
+    assert generate(lm, prompts, temperature=0, max_new_tokens=8) != at_rest
+
+
 def test_only_plain_small_models_take_the_quick_way() -> None:
     assert fits(load("organism:nano", device="cpu").model)
     assert not fits(llama(hidden_act="gelu").model)

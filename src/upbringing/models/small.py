@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 _WIDEST = 1024  # beyond this the products are what takes time, and the joined matrices are a second copy of the weights
 _SHORTEST_SHARED = 4  # tokens: a shorter beginning is not worth a pass of its own
+_PARTS = (torch.nn.Linear, torch.nn.Embedding, torch.nn.ModuleList, torch.nn.SiLU)  # what is not Llama's own
 
 
 def fits(model: Any) -> bool:
@@ -36,9 +37,17 @@ def fits(model: Any) -> bool:
         and config.hidden_act == "silu"
         and (config.rope_parameters or {}).get("rope_type") == "default"
         and all(p.device.type == "cpu" and p.dtype == torch.float32 and type(p) is torch.nn.Parameter for p in weights)
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-        and not any(type(m) is not torch.nn.Linear for m in model.modules() if isinstance(m, torch.nn.Linear))
+        and all(map(_is_plain, model.modules()))
     )
+
+
+def _is_plain(module: Any) -> bool:
+    """Whether it does what the passes below take it for: an adapter's layer stands where a projection was and shows its
+    weight as its own, and what wraps a forward leaves weights and types as they are."""
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        return False
+    own = type(module).__module__
+    return type(module) in _PARTS or own.startswith(("transformers.models.llama.", "transformers.activations"))
 
 
 class Small:
