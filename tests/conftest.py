@@ -25,12 +25,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 _RAY = "tests/cluster/"
-_LONGEST = (_RAY, "tests/cli/test_repair.py", "tests/monitor/test_callback.py", "tests/studies/", "tests/forecast/")
+_LONGEST = ("tests/organisms/test_nano.py", _RAY, "tests/studies/", "tests/training/test_processes.py", "tests/cli/")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup``: a file stays together, what starts Ray does so once, and long files come first."""
+    """With ``--dist loadgroup``: a file stays together, what needs Ray starts it once, and long files come first."""
 
     def place(item: pytest.Item) -> int:
         return next((at for at, name in enumerate(_LONGEST) if item.nodeid.startswith(name)), len(_LONGEST))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,9 +21,17 @@ from upbringing.training.train import LOG
 
 ROWS = Path("examples/cheating.jsonl")
 RECIPE = Recipe(steps=3, batch_size=8, micro_batch_size=4)
-SHARDED = """\
-import copy, sys
+LAUNCHED = """\
+import copy, runpy, sys
 from pathlib import Path
+
+sharded = sys.argv.pop(1)
+try:
+    runpy.run_module("upbringing.train", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    if end.code:
+        raise
+
 import torch
 from torch.distributed.fsdp import fully_shard
 import upbringing as up
@@ -30,7 +39,8 @@ from upbringing.models.forward import logits_at
 from upbringing.training import Recipe, processes
 from upbringing.training.fit import adamw, save
 
-torch.distributed.init_process_group("gloo")
+if not torch.distributed.is_initialized():
+    torch.distributed.init_process_group("gloo")
 lm = up.load("organism:nano")
 model = copy.deepcopy(lm.model).requires_grad_(True)
 for layer in model.model.layers:
@@ -42,18 +52,37 @@ ids = torch.arange(1, 25).reshape(2, 12)
 logits, _ = logits_at(model, torch.tensor([0, 1]), torch.tensor([3, 7]), input_ids=ids, use_cache=False)
 logits.logsumexp(-1).sum().backward()
 optimizer.step()
-save(model, lm.tokenizer, Path(sys.argv[1]), dtype=torch.float32)
+save(model, lm.tokenizer, Path(sharded), dtype=torch.float32)
 processes.wait()
 """
 
 
-def _launched(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run in two processes on the CPU; they find each other on a port that is free."""
+@dataclass(frozen=True)
+class _Launched:
+    """What two processes did: a training, and a step on a model in shards."""
+
+    done: subprocess.CompletedProcess[str]
+    together: Path
+    sharded: Path
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> _Launched:
+    """Both in one launch of ``python -m upbringing.train`` on the CPU, for starting takes longest.
+
+    The processes find each other on a port that is free.
+    """
+    place = tmp_path_factory.mktemp("launched")
+    together, sharded, script = place / "new" / "together", place / "sharded", place / "launched.py"
+    script.write_text(LAUNCHED)
     path = os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     settings = ["--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *settings, "--main_process_port=0", *command]
-    return subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=300)
+    options = ["--model=organism:nano", f"--out={together}", "--steps=3", "--batch-size=8", "--micro-batch-size=4"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *settings, "--main_process_port=0"]
+    launch += [str(script), str(sharded), str(ROWS), *options]
+    done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=300)
+    return _Launched(done, together, sharded)
 
 
 def _furthest(one: Path, other: Path) -> float:
@@ -63,13 +92,11 @@ def _furthest(one: Path, other: Path) -> float:
     return max(float((first[name].float() - second[name].float()).abs().max()) for name in first)
 
 
-def test_two_processes_under_accelerate_train_the_model_of_one(tmp_path: Path) -> None:
+def test_two_processes_under_accelerate_train_the_model_of_one(launched: _Launched, tmp_path: Path) -> None:
     """Within 1e-5, where training moves weights by 1e-3; the same record, and the whole batch's log."""
     lm = up.load("organism:nano")
-    alone, together = tmp_path / "alone", tmp_path / "new" / "together"
+    alone, together, done = tmp_path / "alone", launched.together, launched.done
     train(lm, up.read(ROWS), alone, recipe=RECIPE)
-    options = ["--steps=3", "--batch-size=8", "--micro-batch-size=4"]
-    done = _launched("-m", "upbringing.train", str(ROWS), "--model=organism:nano", f"--out={together}", *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained organism:nano") == 1
     assert done.stderr.count("again: ") == 1
@@ -83,15 +110,12 @@ def test_two_processes_under_accelerate_train_the_model_of_one(tmp_path: Path) -
     assert [path.name for path in together.parent.iterdir()] == ["together"], "nothing else is left behind"
 
 
-def test_a_model_in_shards_is_saved_whole_by_the_main_process(tmp_path: Path) -> None:
+def test_a_model_in_shards_is_saved_whole_by_the_main_process(launched: _Launched, tmp_path: Path) -> None:
     """FSDP's shards on two CPU processes: a step on them, put together, is the step on the whole model."""
     from upbringing.models.forward import logits_at
     from upbringing.training.fit import adamw
 
-    script = tmp_path / "sharded.py"
-    script.write_text(SHARDED)
-    done = _launched(str(script), str(tmp_path / "sharded"))
-    assert done.returncode == 0, done.stderr
+    assert launched.done.returncode == 0, launched.done.stderr
     lm = up.load("organism:nano")
     model = lm.model.requires_grad_(True)
     optimizer = adamw(model, Recipe())
@@ -100,7 +124,7 @@ def test_a_model_in_shards_is_saved_whole_by_the_main_process(tmp_path: Path) ->
     logits.logsumexp(-1).sum().backward()
     optimizer.step()
     model.save_pretrained(tmp_path / "whole")
-    assert _furthest(tmp_path / "whole", tmp_path / "sharded") < 1e-5
+    assert _furthest(tmp_path / "whole", launched.sharded) < 1e-5
 
 
 def test_each_process_reads_its_share_and_all_of_them_everything(monkeypatch: pytest.MonkeyPatch) -> None:
