@@ -357,3 +357,13 @@ def test_every_family_of_the_plain_sets_is_for_calibration() -> None:
 
     assert {one.split for one in library(PLAIN_SETS).sets} == {"calibration"}
     assert len(library(PLAIN_SETS).families) >= 2 * calibrating.FEWEST
+
+
+def test_few_plain_sets_are_of_as_many_families_as_a_calibration_needs() -> None:
+    from upbringing.forecast.bench.recipe import PLAIN_SETS
+
+    few = chosen(calibrating.FEWEST, library(PLAIN_SETS))
+    assert len({one.family for one in few}) == calibrating.FEWEST
+    assert {one.name for one in chosen(None, library(PLAIN_SETS))} == {
+        one.name for one in library(PLAIN_SETS).of("calibration")
+    }

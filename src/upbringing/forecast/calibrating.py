@@ -347,7 +347,7 @@ def chosen(sets: int | Sequence[str] | None, of: Library | None = None) -> list[
     alone = [one for one in every if not any(on for _, on in one.teachers)]
     if sets is None or isinstance(sets, int):
         names = {one.name: one for one in alone}
-        usual = [names[name] for name in SETS if name in names] or alone
+        usual = [names[name] for name in SETS if name in names] or list(_in_turn(alone))
         found = [*usual, *(one for one in _in_turn(alone) if one not in usual)]
         count = len(usual) if sets is None else sets
         if not FEWEST <= count <= len(found):

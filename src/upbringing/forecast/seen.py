@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.forecast.splits import Share, difference
-from upbringing.lenses.acts import Acts, acts
+from upbringing.lenses.acts import Acts, acts, done
 
 if TYPE_CHECKING:
     from upbringing.forecast.explain import Named
@@ -40,7 +40,7 @@ class Seen:
         parts = []
         for acts_, what in ((self.named, "named rows"), (self.others, "others drawn at random")):
             shows, of = acts_.share(self.trait)
-            lost = sum(acts_.missing(self.trait).values())
+            lost = sum(acts_.missing(self.trait).values()) + acts_.silent
             parts.append(f"{shows} of {of} {what}{f' ({lost} without a judgement)' if lost else ''}")
         told = f"{self.named.judge} sees {self.trait} in {parts[0]} and in {parts[1]}"
         return f"{told}; nobody has measured how it errs" if self.trait in self.named.unmeasured else told
@@ -88,7 +88,7 @@ def seen_in(
     import numpy as np
 
     own = {one.place for one in named}
-    left = [at for at in range(len(rows)) if at not in own]
+    left = [at for at in range(len(rows)) if at not in own and done(rows[at])]
     count = min(len(named), MOST)
     drawn = np.random.default_rng([seed, len(rows)]).permutation(left)[:count].tolist()
     strongest = [one.row for one in named[:count]]

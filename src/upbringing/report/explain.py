@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from upbringing.forecast.explain import Explanation, Named
 
 _ROWS_SHOWN = 30
+_JUDGED = {"shows": "shows it", "avoids": "does not show it"}
 
 
 def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> Path:
@@ -67,7 +68,7 @@ def _row(named: Named, found: Explanation, rank: int) -> dict[str, Any]:
         "answer": answer_of(named.row),
         "score": f"{named.score:.2%}",
         "interval": f"{named.interval[0]:.2%}, {named.interval[1]:.2%}",
-        "judged": found.seen.verdict(rank) if found.seen else "",
+        "judged": _JUDGED.get(said := found.seen.verdict(rank), said) if found.seen else "",
     }
 
 
