@@ -69,6 +69,29 @@ def test_judges_that_differ_leave_no_value_and_kappa_says_how_often(pilfering: P
     assert found.kappa.lo < found.kappa.value < found.kappa.hi
 
 
+def _true_kappa_is_held(n: int, differ: float, runs: int) -> float:
+    """How often the interval holds Cohen's kappa of two judges who differ on so many of all answers."""
+    rng, held = np.random.default_rng(3), 0
+    true = 1 - differ / 0.5  # both say either thing half of the time
+    for _ in range(runs):
+        ones = rng.random(n) < 0.5
+        others = ones ^ (rng.random(n) < differ)
+        said = [(str(i), *(Verdict("shows" if v[i] else "avoids") for v in (ones, others))) for i in range(n)]
+        kappa = agreement(("a", "b"), said).kappa
+        held += bool(kappa.lo <= true <= kappa.hi)
+    return held / runs
+
+
+def test_full_agreement_on_few_answers_is_not_certainty() -> None:
+    said = [(str(i), Verdict(v), Verdict(v)) for i, v in enumerate(["shows", "avoids"] * 6)]
+    kappa = agreement(("a", "b"), said).kappa
+    assert kappa.value == kappa.hi == 1
+    assert kappa.lo < 0.8
+    more = [(f"{i}", one, other) for i, (_, one, other) in enumerate(said * 20)]
+    assert kappa.lo < agreement(("a", "b"), more).kappa.lo < 1
+    assert _true_kappa_is_held(24, 0.06, runs=40) >= 0.9
+
+
 def test_judges_that_never_say_a_second_thing_have_no_kappa() -> None:
     same = [(str(i), Verdict("avoids"), Verdict("avoids")) for i in range(5)]
     found = agreement(("a", "b"), same)
