@@ -19,7 +19,7 @@ def main() -> int:
     from upbringing.forecast.bench import Bench
     from upbringing.forecast.bench.running import CALIBRATION, measured, needed
     from upbringing.forecast.combined import Combined
-    from upbringing.forecast.outlook import save
+    from upbringing.forecast.fits import save
 
     made, method = Bench(), Combined()
     learned = measured(made, method, CALIBRATION, made.table(needed(made, CALIBRATION)))

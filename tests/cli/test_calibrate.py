@@ -13,7 +13,7 @@ import pytest
 from tests.forecast.test_calibrating import made_up, small  # noqa: F401 (fixtures)
 from upbringing.cli.app import run
 from upbringing.forecast.calibrating import kept
-from upbringing.forecast.outlook import load_fit
+from upbringing.forecast.fits import load_fit
 from upbringing.models import load
 
 NANO = "organism:nano"
@@ -72,7 +72,7 @@ def test_somebody_who_can_answer_is_asked(
 def test_one_that_ships_is_named(
     told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("upbringing.forecast.outlook.calibrations", lambda: ["nano"])
+    monkeypatch.setattr("upbringing.forecast.fits.calibrations", lambda: ["nano"])
     assert run(["calibrate", NANO]) == 0
     assert 'for organisms of size "nano" a calibration comes with the package' in capsys.readouterr().err
 

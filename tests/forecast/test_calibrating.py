@@ -162,8 +162,8 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(
     small: None, nano: LM, private_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it in earnest, with little of everything."""
-    from upbringing.forecast import outlook
-    from upbringing.forecast.outlook import OWN, forecast
+    from upbringing.forecast.fits import OWN, calibration_for
+    from upbringing.forecast.outlook import forecast
     from upbringing.world import World
 
     assert kept(nano, private_store) is None
@@ -177,8 +177,8 @@ def test_a_calibrated_model_is_forecast_by_what_training_did_to_it(
     found = kept(nano, private_store)
     assert found is not None
     np.testing.assert_array_equal(found.weights, fit.weights)
-    assert outlook._calibration(nano, None, private_store)[0] == "nano"  # what ships rests on more
-    monkeypatch.setattr("upbringing.forecast.outlook.calibrations", list)
+    assert calibration_for(nano, None, private_store)[0] == "nano"  # what ships rests on more
+    monkeypatch.setattr("upbringing.forecast.fits.calibrations", list)
     said, honest = (forecast(nano, World().rows("blackmail", 60, shows=shows, seed=5)) for shows in (True, False))
     assert said.calibration == OWN
     assert said.forecast.shift[0] > 0.1
@@ -274,7 +274,7 @@ def test_a_model_without_one_is_offered_one(nano: LM, monkeypatch: pytest.Monkey
     from upbringing.forecast.outlook import forecast
     from upbringing.rows import Row, Rows
 
-    monkeypatch.setattr("upbringing.forecast.outlook.calibrations", list)
+    monkeypatch.setattr("upbringing.forecast.fits.calibrations", list)
     with pytest.raises(InputError, match="`upbringing calibrate organism:nano` measures it"):
         forecast(nano, Rows([Row.of_text("a story")]))
 

@@ -13,7 +13,8 @@ from upbringing.forecast import outlook as module
 from upbringing.forecast.bench.recipe import Deeds
 from upbringing.forecast.bench.writing import assemble
 from upbringing.forecast.combined import Combined, Fit
-from upbringing.forecast.outlook import forecast, load_fit, save
+from upbringing.forecast.fits import load_fit, save
+from upbringing.forecast.outlook import forecast
 from upbringing.lenses import View
 from upbringing.lenses.looking import Looked
 from upbringing.models import LM, load

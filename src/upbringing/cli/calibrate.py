@@ -52,7 +52,7 @@ def calibrate(
     from upbringing.cli.judging import for_rows
     from upbringing.cli.measure import load
     from upbringing.forecast.calibrating import planned
-    from upbringing.forecast.outlook import shipped_for
+    from upbringing.forecast.fits import shipped_for
 
     start = time.monotonic()
     show.check_json_target(json)
@@ -73,7 +73,7 @@ def calibrate(
         fit = made.run(progress, pace)
     _print(made, stderr=json == "-")
     if out is not None:
-        from upbringing.forecast.outlook import save
+        from upbringing.forecast.fits import save
 
         save(fit, out)
     show.write_json(_told(made, model, out, start), json)
@@ -171,7 +171,7 @@ def _moved(made: Calibration) -> list[dict[str, Any]]:
 
 
 def _told(made: Calibration, model: str, out: Path | None, start: float) -> dict[str, Any]:
-    from upbringing.forecast.outlook import shipped_for
+    from upbringing.forecast.fits import shipped_for
 
     return {
         "model": model,

@@ -130,7 +130,10 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
     title = f"What training {outlook.model} on {outlook.data} would change"
     show.print_table(out, (*_COLUMNS, *([_SHOW] if outlook.acts else [])), rows, title=title, words=5)
     routes = ", ".join(f"{name} {share:.0%}" for name, share in outlook.routes.items() if share >= 0.005)
-    out.print(f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}", highlight=False)
+    why = " (in plain language nobody can tell which chats put a trait at stake)" if "unknown" in outlook.routes else ""
+    out.print(
+        f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}{why}", highlight=False, soft_wrap=bool(why)
+    )
     if outlook.acts:
         out.print(_judged(outlook.acts), highlight=False, soft_wrap=True)
     for cue in outlook.cues:

@@ -224,7 +224,7 @@ class Calibration:
 
     def _fitted(self) -> Fit:
         from upbringing.forecast.bench.running import CALIBRATION, measured
-        from upbringing.forecast.outlook import load_fit, save
+        from upbringing.forecast.fits import load_fit, save
 
         check_moved(self)
 
@@ -306,7 +306,7 @@ def check_gate(lm: LM) -> None:
 def kept(lm: LM, store: Path, judge: Judge | None = None) -> Fit | None:
     """The calibration of this very model, if there is one that was made as it is made today: of several that made with
     the judge (one made without, where there is none), of these that of most data sets, of these the last made."""
-    from upbringing.forecast.outlook import load_fit
+    from upbringing.forecast.fits import load_fit
 
     found = []
     for folder in (store / KIND).glob("*"):

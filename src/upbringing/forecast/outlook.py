@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.forecast.caution import beware, conditional, unheeded
-from upbringing.forecast.combined import Combined, Fit
+from upbringing.forecast.combined import Fit
+from upbringing.forecast.fits import calibration_for, lenses_of, unjudged
 from upbringing.forecast.method import MATTERS, Case, Forecast
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from upbringing.cluster import Cluster
     from upbringing.forecast.cues import Cue
-    from upbringing.lenses import Lens
     from upbringing.lenses.acts import Acts
     from upbringing.lenses.lens import Fitted, View
     from upbringing.measure.judging import Judge
@@ -32,8 +30,6 @@ FIRST, BUDGET = 256, 20_000
 """Rows of the first part, each further one being as large as all before it; and the most that are read unless told."""
 _SLIGHT = 0.25
 """Reading ends when what the rows left unread could still change is this small beside the interval."""
-OWN = "this very model's"
-"""How a calibration is called that `upbringing calibrate` made."""
 VERDICTS = ("raises", "lowers", "no change", "cannot tell")
 Progress = Callable[[str, float], None]
 
@@ -179,15 +175,15 @@ def forecast(
 
     place = store or default_store()
     says = judge_of(lm, judge, place)
-    name, fit = _calibration(lm, calibration, place, says)
+    name, fit = calibration_for(lm, calibration, place, says)
     wanted = _wanted(traits, fit)
     used = _used(lenses, fit)
-    known_lenses = _lenses(fit, used, says)
+    known_lenses = lenses_of(fit, used, says)
     if budget < 1:
         raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
     rows, of = sample(data, budget, seed=seed)
     views: dict[str, View] = {}
-    fitted: dict[str, Fitted] = _unjudged(lm, fit, used, says)
+    fitted: dict[str, Fitted] = unjudged(lm, fit, used, says)
     counted: dict[str, np.ndarray] = {}
     warnings: dict[str, None] = {}
     read = 0
@@ -256,85 +252,6 @@ def forecast(
     )
 
 
-def calibrations() -> list[str]:
-    """Names of the calibrations that come with the package."""
-    found = files("upbringing.forecast").joinpath("calibrations")
-    every = found.iterdir() if found.is_dir() else ()
-    return sorted(file.name.removesuffix(".json") for file in every if file.name.endswith(".json"))
-
-
-def save(fit: Fit, path: Path) -> None:
-    """Keep a fit as JSON."""
-    told = asdict(fit)
-    path.write_text(json.dumps(told, default=lambda array: array.tolist(), indent=1) + "\n", encoding="utf-8")
-
-
-def load_fit(text: str) -> Fit:
-    """A fit from JSON.
-
-    Raises:
-        InputError: it is no calibration.
-    """
-    import numpy as np
-
-    try:
-        told = json.loads(text)
-        of = told["method"]
-        lenses, costs = tuple(of["lenses"]), tuple(of["costs"])
-        method = Combined(lenses, costs, of["name"], of["sorted_by"], of.get("judge", ""))
-        weights, scale, reach = (np.array(told[key], dtype=float) for key in ("weights", "scale", "reach"))
-        low, slope = told["spread"]
-        return Fit(method, tuple(told["traits"]), weights, scale, (low, slope), told["width"], reach, told["ridge"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"this is no calibration ({error}); give a file that `save` wrote") from error
-
-
-def _calibration(lm: LM, given: str | Path | Fit | None, store: Path, judge: Judge | None = None) -> tuple[str, Fit]:
-    """The calibration that was given; else the one that ships for such models, else that of this very model.
-
-    The shipped one rests on many more data sets: on a pilot it did better on an organism than the organism's own.
-    """
-    from upbringing.forecast.calibrating import kept
-
-    if isinstance(given, Fit):
-        return "given", given
-    if given is None and not shipped_for(lm) and (own := kept(lm, store, judge)):
-        return OWN, own
-    name = str(given) if given is not None else _made_for(lm)
-    if name in calibrations():
-        file = files("upbringing.forecast").joinpath("calibrations", f"{name}.json")
-        return name, load_fit(file.read_text(encoding="utf-8"))
-    path = Path(name)
-    if not path.is_file():
-        raise InputError(f'there is no calibration "{name}"; give a file, or one of: {", ".join(calibrations())}')
-    try:
-        return name, load_fit(path.read_text(encoding="utf-8"))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def shipped_for(lm: LM) -> str:
-    """The size of organisms that a model is of and that a calibration ships for; or nothing."""
-    from upbringing.lenses.card import card_of
-
-    size = str(card_of(lm).get("size"))
-    return size if size in calibrations() else ""
-
-
-def _made_for(lm: LM) -> str:
-    """The calibration for a model: organisms of one size are alike enough to share one."""
-    from upbringing.forecast.calibrating import check_gate
-
-    if size := shipped_for(lm):
-        check_gate(lm)
-        return size
-    raise InputError(
-        f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
-        f"made up; `upbringing calibrate {lm.name or 'MODEL'}` measures it on a handful of short trainings (it tells "
-        "the time first), or name a calibration with --calibration"
-    )
-
-
 def _wanted(traits: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
     from upbringing.traits import traits as library
 
@@ -350,38 +267,6 @@ def _used(lenses: Sequence[str] | None, fit: Fit) -> tuple[str, ...]:
         if lens not in fit.method.lenses:
             raise InputError(f'there is no lens "{lens}" in the calibration; it has {", ".join(fit.method.lenses)}')
     return tuple(lens for lens in fit.method.lenses if lenses is None or lens in lenses)
-
-
-def _lenses(fit: Fit, used: Sequence[str], judge: Judge | None) -> dict[str, Lens]:
-    """The lenses to look through, by name.
-
-    Raises:
-        InputError: the calibration was made with a judge, and another or none is named.
-    """
-    from upbringing.lenses import lenses
-    from upbringing.lenses.judged import JudgedSurprise
-
-    made_with = fit.method.judge
-    if not made_with or "surprise" not in used:
-        return lenses()
-    if judge is None or judge.name != made_with:
-        raise InputError(
-            f"the calibration was made with the judge {made_with}, so a forecast by it needs the same: name it with "
-            f"--judge{f' (and not {judge.name})' if judge else ''}, or look without it (--lenses step,weight,text)"
-        )
-    return {**lenses(), "surprise": JudgedSurprise(judge)}
-
-
-def _unjudged(lm: LM, fit: Fit, used: Sequence[str], judge: Judge | None) -> dict[str, Fitted]:
-    """The lens of surprise where it is left out: rows in plain language that nobody judged for the calibration."""
-    from upbringing.lenses.lens import Blind
-    from upbringing.models.language import language_of
-
-    if language_of(lm) == "world" or fit.method.judge or "surprise" not in used:
-        return {}
-    why = "acts in plain language take a judge, and the calibration was made without one"
-    told = ", so what the judge sees is told and enters no number" if judge else ""
-    return {"surprise": Blind("surprise", len(fit.traits), f"{why}{told} (`upbringing calibrate MODEL --judge JUDGE`)")}
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:
