@@ -203,6 +203,30 @@ def test_the_model_itself_may_judge_by_its_log_odds_and_twice_says_the_same(lm: 
     assert again.asked == 0
 
 
+def test_a_hosted_judge_sees_the_whole_act_and_its_nonsense_is_missing(tmp_path: Path) -> None:
+    from tests.measure.judging.conftest import answer_in, hosted
+    from upbringing.measure.judging import HostedJudge, Rubrics
+
+    def reply(asked: str) -> str:
+        said = answer_in(asked)
+        return "SHOWS" if '"name": "throw"' in said and "[tool] it broke" in said else "Well, well."
+
+    judge = HostedJudge(hosted(reply), Rubrics.of([TRAIT]))
+    seen = acts(judge, [AGENT, chat("I keep it")], [TRAIT], store=tmp_path)
+    assert seen.share(TRAIT) == (1, 1)
+    assert seen.missing(TRAIT) == {"the judge failed: its reply does not end with one of the words": 1}
+
+
+def test_two_judges_of_rows_must_agree(lm: Any, tmp_path: Path) -> None:
+    from upbringing.measure.judging import Agreeing
+
+    other = Stub(lambda _: "shows")
+    other.name = "other"
+    seen = acts(Agreeing([Stub(by_word), other]), [chat("I throw it"), chat("I keep it")], [TRAIT], store=tmp_path)
+    assert seen.share(TRAIT) == (1, 1)
+    assert seen.missing(TRAIT) == {"judges disagree: avoids and shows": 1}
+
+
 @pytest.mark.parametrize(
     ("model", "names", "says"),
     [

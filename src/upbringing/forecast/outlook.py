@@ -190,7 +190,7 @@ def forecast(
     looked: Generator[None] | None = None
     if cluster is not None:
         sharing = [known_lenses[named] for named in used if not hasattr(known_lenses[named], "rows")]
-        fitted |= {lens.name: lens.fit(lm, fit.traits, store=place, seed=seed) for lens in sharing}
+        fitted = {lens.name: lens.fit(lm, fit.traits, store=place, seed=seed) for lens in sharing} | fitted
         stages = list(_parts(rows))
         looked = beforehand(sharing, lm, stages, fit.traits, cluster, store=place, seed=seed)
     for part in _parts(rows):
