@@ -46,7 +46,7 @@ IMPORTED = (
     "upbringing.measure",
     "upbringing.training",
 )
-_SLOWEST_START = 120  # seconds
+_SLOWEST_START, _STILL_THERE = 120, 10  # seconds
 
 # The program `upbringing`, and this module's `run`: sends its arguments, folder, environment and streams, and exits as
 # the fork does.
@@ -119,8 +119,13 @@ def serve(address: str, imported: Sequence[str]) -> None:
     here.listen(64)
     os.rename(address + ".new", address)  # whoever sees it can connect
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that wait are not waited for
-    while True:
-        asker, _ = here.accept()
+    here.settimeout(_STILL_THERE)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        try:
+            asker, _ = here.accept()
+        except TimeoutError:
+            continue
         if os.fork():
             asker.close()
             continue
@@ -133,6 +138,8 @@ def serve(address: str, imported: Sequence[str]) -> None:
             os._exit(0)
         asked = _become(asker)
         break
+    else:
+        return  # whoever started this has gone
     _do(asked)
 
 
