@@ -142,6 +142,22 @@ def test_by_default_a_run_too_short_is_looked_at_once_at_its_end_and_told_so(
     assert monitor.overhead > 0
 
 
+def test_by_default_a_short_run_is_asked_less_and_trains_as_if_nobody_had_counted_its_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = CharacterMonitor(traits=TRAITS)
+    with caplog.at_level(logging.WARNING, "upbringing.monitor"):
+        watched, spy = ran(tmp_path, monitor)
+    alone, spy_alone = ran(tmp_path)
+    assert same(weights(alone), weights(watched))
+    assert spy.drawn == spy_alone.drawn
+    assert "training is short, so 1 situations of each trait are asked about at a look (else 4)" in caplog.text
+    assert monitor.looks[-1].shifts["blackmail"].n_probes == 1
+    whatever_it_costs = CharacterMonitor(traits=TRAITS, every=4)
+    ran(tmp_path, whatever_it_costs)
+    assert whatever_it_costs.looks[-1].shifts["blackmail"].n_probes in (4, 16)
+
+
 def test_a_look_that_fails_costs_nobody_their_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from upbringing.models import LM
 
 SITUATIONS = 4  # a trait's direction is taken from
-WORDINGS = 4  # of each side of a situation
+WORDINGS = 2  # of each side of a situation
 
 
 class Drift:
