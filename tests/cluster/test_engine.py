@@ -14,6 +14,7 @@ import pytest
 from tests.studies.test_networks import FILE
 from upbringing import studies
 from upbringing.cluster import Cluster
+from upbringing.cluster.connect import _environment
 from upbringing.errors import InputError
 from upbringing.studies.cluster import OnRay
 from upbringing.studies.jobs import Failure, Job
@@ -143,3 +144,15 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(InputError, match="nobody answers at"):
         OnRay(address="10.0.0.1:6379")([_job(tmp_path / "log", "a")])
+
+
+def test_workers_get_settings_but_neither_secrets_nor_the_gpus_of_the_one_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = {"HF_HOME": "/models", "UPBRINGING_HOME": "/store"}
+    stays = {"HF_TOKEN": "hf_x", "HF_HUB_TOKEN_PATH": "x", "CUDA_VISIBLE_DEVICES": "0", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in {**taken, **stays}.items():
+        monkeypatch.setenv(name, value)
+    passed_on = _environment()
+    assert {name: passed_on.get(name) for name in taken} == taken
+    assert not stays.keys() & passed_on.keys()

@@ -66,6 +66,10 @@ def test_pieces_come_in_order_and_few_at_once_and_those_of_a_killed_worker_are_d
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """Forty megabytes, of which no more than sixteen are ever read and not yet taken."""
+    import ray.data
+
+    settings = ray.data.DataContext.get_current()
+    before = (settings.target_max_block_size, settings.execution_options.preserve_order, settings.enable_progress_bars)
     log, killed = tmp_path / "log", tmp_path / "killed"
     got: list[int] = []
     ahead = []
@@ -79,6 +83,10 @@ def test_pieces_come_in_order_and_few_at_once_and_those_of_a_killed_worker_are_d
     assert got == list(range(40))
     assert killed.exists()
     assert max(ahead) <= 2 * AHEAD
+    now = ray.data.DataContext.get_current()
+    after = (now.target_max_block_size, now.execution_options.preserve_order, now.enable_progress_bars)
+    assert now is settings, "what the user set for himself is as it was"
+    assert after == before
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,12 @@ EXTRA = 'pip install "upbringing[cluster]"'
 ADDRESS = "RAY_ADDRESS"
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _TAKEN_ALONG = ("UPBRINGING_", "HF_", "CUDA_")  # settings that workers need as well
+_LEFT = (
+    "CUDA_VISIBLE_DEVICES",
+    "TOKEN",
+    "SECRET",
+    "KEY",
+)  # Ray gives out GPUs; secrets would lie in the open in its log
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,12 @@ def _environment() -> dict[str, str]:
     """What workers need of this process's environment; the package itself where it is not installed."""
     own = str(Path(__file__).parents[2])
     path = os.pathsep.join(dict.fromkeys([own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
-    asked = {name: value for name, value in os.environ.items() if name.startswith(_TAKEN_ALONG)}
+    asked = {name: value for name, value in os.environ.items() if name.startswith(_TAKEN_ALONG) and not _stays(name)}
     return {**_THREADS, **asked, **({"PYTHONPATH": path} if own in sys.path else {})}
+
+
+def _stays(name: str) -> bool:
+    return any(part in name.upper() for part in _LEFT)
 
 
 __all__ = ["ADDRESS", "EXTRA", "Cluster"]

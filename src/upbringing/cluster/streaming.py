@@ -50,8 +50,7 @@ def through(
 
         packed = ray.cloudpickle.dumps((make, arguments))  # as bytes: what Ray unpacks itself cannot be written to
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans and its settings
-        context = data.DataContext.get_current()
+        context = data.DataContext.get_current().copy()  # what is made under it keeps it; the user's own stays
         context.execution_options.preserve_order = True
         context.execution_options.verbose_progress = False
         context.enable_progress_bars = False
@@ -59,15 +58,19 @@ def through(
         room = int(ray.cluster_resources()["CPU"] / max(cluster.cpus, 0.01)) if cluster.cpus else 1
         most = workers or max(1, room)
         gate = ray.remote(num_cpus=0)(_Gate).remote(AHEAD * most)
-        read = data.read_datasource(_source(pieces, gate), num_cpus=0.1)
-        done = read.map_batches(
-            _Worker,
-            fn_constructor_args=(packed, gate),
-            batch_size=1,
-            num_cpus=cluster.cpus,
-            num_gpus=cluster.gpus or None,
-            concurrency=(1, most),
-        )
+        with data.DataContext.current(context):
+            read = data.read_datasource(_source(pieces, gate), num_cpus=0.1)
+            done = read.map_batches(
+                _Worker,
+                fn_constructor_args=(packed, gate),
+                batch_size=1,
+                num_cpus=cluster.cpus,
+                num_gpus=cluster.gpus or None,
+                concurrency=(1, most),
+            )
+        logger = logging.getLogger("ray.data")
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # it tells of its plans and its settings
         try:
             for number, batch in enumerate(done.iter_batches(batch_size=1, prefetch_batches=1)):
                 outcome = pickle.loads(batch[_PIECE][0])  # what our own workers made, in this very run
@@ -76,6 +79,7 @@ def through(
                 yield outcome
                 gate.take.remote(number)
         finally:
+            logger.setLevel(level)
             ray.kill(gate)
 
 
