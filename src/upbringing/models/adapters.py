@@ -37,8 +37,11 @@ def base_of(folder: Path) -> str:
 
 
 def merged(model: Any) -> Any:
-    """``model`` with its adapters' changes written into its weights (it is changed); a plain one as it is."""
-    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    """``model`` with its adapters' changes in its weights (it is changed); a plain one as it is.
+
+    They are new weights: the old ones may be those of another model, as a student's are its base's.
+    """
+    return model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
 
 
 def put_on(model: Any, folder: Path, name: str) -> Any:
