@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from math import nan
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,6 +128,10 @@ def test_a_short_run_is_asked_less_and_judged_by_wide_intervals() -> None:
     assert look.shifts["blackmail"].n_probes == 1
     assert not look.shifts["blackmail"].lo > -1  # one situation says nothing sure of a trait
     assert look.shifts["mean"].n_probes == len(watch.misaligned)
+    bands = Bands.of(None, watch.watched, watch.misaligned)
+    assert bands.left(look.shifts) == ()
+    watch._since = watch._since - 0.3 + 0.1 * np.linspace(-1, 1, len(watch._since))  # as if all had risen
+    assert bands.left(watch.look(1).shifts) == ("mean",)
     assert Watch(own(), allowed=1e9, drift=False).size.kept == 12
 
 

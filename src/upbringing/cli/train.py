@@ -142,9 +142,9 @@ def train(
             lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress, monitor=watching
         )
     left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
-    show.console().print(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}", soft_wrap=True)
+    show.say(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}")
     if watching is not None:
-        show.console().print(_seen(watching), soft_wrap=True)
+        show.say(_seen(watching))
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
 
@@ -167,7 +167,7 @@ def _seen(monitor: CharacterMonitor) -> str:
     if not monitor.looks:
         return "watched: nothing was seen"
     look = monitor.looks[-1]
-    out = f"out of band: {', '.join(look.left)}" if look.left else "all in their bands"
+    out = f"out of band: {', '.join(look.left)}" if look.left else "nothing left its band"
     back = f"; rolled back to {monitor.rolled_back}" if monitor.rolled_back else ""
     return f"watched: after step {look.step} {look.worst[0]} had risen most ({look.worst[1]:+.2f}); {out}{back}"
 

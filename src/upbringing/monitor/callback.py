@@ -140,8 +140,10 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
             if watch.short:
                 _say.warning(
                     "character monitor: training is short, so %d situations of each trait are asked about at a look "
-                    "(else %d) and %d are kept back (else %d); probes_per_trait=%d asks all the same",
-                    watch.size.looks, FULL.looks, watch.size.kept, FULL.kept, FULL.looks
+                    "(else %d) and %d are kept back (else %d)%s; probes_per_trait=%d asks all the same",
+                    watch.size.looks, FULL.looks, watch.size.kept, FULL.kept,
+                    "" if watch.size.looks > 1 else ": too few to judge single traits by, their mean alone is",
+                    FULL.looks,
                 )  # fmt: skip
             self.bands = Bands.of(self.given_bands, watch.watched, watch.misaligned)
             if watch.silent:

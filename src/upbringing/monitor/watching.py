@@ -182,12 +182,17 @@ class Watch:
             shifts |= {_told(name): self._mean(some, risen) for name, some in under.items()}
             judged = [some for name, some in under.items() if name[1] in self.misaligned]
             if len(judged) > 1:
-                shifts[_told((provocation, MEAN))] = self._mean([i for some in judged for i in some], risen)
+                of_all = [i for some in judged for i in some]
+                shifts[_told((provocation, MEAN))] = self._mean(of_all, risen, as_one=len(of_all) == len(judged))
         return shifts
 
-    def _mean(self, numbers: Sequence[int], risen: Mapping[int, float]) -> Estimate:
+    def _mean(self, numbers: Sequence[int], risen: Mapping[int, float], *, as_one: bool = False) -> Estimate:
+        """The mean rise over some questions, traits alike. ``as_one``: where each trait has one question, which says
+        nothing of how a trait's questions differ, the traits themselves count as drawn, which is the wider interval."""
         values = np.array([risen[i] for i in numbers])
         keys = tuple(self.sheet.keys[i] for i in numbers)
+        if as_one:
+            keys = tuple((MEAN, trait, probe) for trait, _, probe in keys)
         cells = Cells(values[None], ("",), keys, int(np.isnan(values).sum()))
         return statistics.mean(cells, within=statistics.SHIFT, confidence=CONFIDENCE)
 
