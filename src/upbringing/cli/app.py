@@ -27,6 +27,7 @@ from upbringing.cli.forecast import forecast
 from upbringing.cli.grow import grow
 from upbringing.cli.lineage import lineage
 from upbringing.cli.measure import measure
+from upbringing.cli.placing import placed
 from upbringing.cli.reinforce import reinforce
 from upbringing.cli.repair import repair
 from upbringing.cli.study import study
@@ -79,7 +80,7 @@ def _explained(error: Exception) -> tuple[str, int] | None:
 
 
 def _leave(message: str, status: int) -> typer.Exit:
-    print("upbringing:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    show.note(f"upbringing: {' '.join(message.split())}")
     return typer.Exit(status)
 
 
@@ -89,18 +90,18 @@ def _paragraphs(docstring: str) -> str:
 
 
 for _verb in (
-    forecast,
-    explain,
-    measure,
-    train,
-    reinforce,
-    repair,
-    write,
-    distil,
+    placed(forecast),
+    placed(explain),
+    placed(measure),
+    placed(train),
+    placed(reinforce),
+    placed(repair),
+    placed(write),
+    placed(distil),
     study,
     bench,
-    calibrate,
-    atmosphere,
+    placed(calibrate),
+    placed(atmosphere),
     lineage,
     grow,
     traits,

@@ -172,7 +172,7 @@ def model_hash(folder: Path) -> str:
     from upbringing.models import load
 
     try:
-        return load(folder, device="cpu").hash
+        return load(folder, device="cpu", dtype="auto").hash
     except InputError:
         return ""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.models.adapters import ADAPTER, BETWEEN, base_of, merged, parts_of, put_on
+from upbringing.models.placing import placed
 from upbringing.models.quantised import settings_for
 
 if TYPE_CHECKING:
@@ -108,10 +109,11 @@ def load(
     """Load ``organism:NAME`` (ships with the package), a folder (a model or a PEFT adapter), or a hub id; with
     ``base+adapter+adapter`` these adapters on that base, one after the other, whatever base they name.
 
-    ``device``: where to put it ("auto" spreads it over all devices; None: a GPU if there is one, else the CPU).
-    ``device_map``: how to spread it, as transformers takes it, in place of ``device``. ``dtype``: "float32",
-    "bfloat16", "float16", or "auto" (None): the checkpoint's. An adapter's base is found through what its config
-    names, relative to the adapter's folder or as anything ``load`` takes. Adapters under the last one are merged.
+    ``device``: where to put it ("auto" spreads it over all devices; None: what ``placing`` says, else a GPU if there is
+    one, else the CPU). ``device_map``: how to spread it, as transformers takes it, in place of ``device``. ``dtype``:
+    "float32", "bfloat16", "float16", or "auto", the checkpoint's (None: what ``placing`` says, else "auto"). An
+    adapter's base is found through what its config names, relative to the adapter's folder or as anything ``load``
+    takes. Adapters under the last one are merged.
 
     Raises ``InputError`` when there is no such model, when it holds pickled weights only, when it needs code of its
     own or a package that is absent, when weights are missing or broken, when an adapter was made for another base, for
@@ -119,8 +121,8 @@ def load(
     """
     if device is not None and device_map is not None:
         raise InputError(f"{name}: both device and device_map say where to put it; give one of them")
-    place = _placement(device) if device_map is None else {"device_map": device_map}
-    return _load(str(name), place, _dtype(dtype), depth=0)
+    place, numbers = placed(device, dtype)
+    return _load(str(name), place if device_map is None else {"device_map": device_map}, numbers, depth=0)
 
 
 def _load(name: str, place: dict[str, Any], dtype: Any, *, depth: int) -> LM:
@@ -279,37 +281,6 @@ def _refuse_pickles(folder: Path, weights: str) -> None:
             "to safetensors: https://huggingface.co/spaces/safetensors/convert, or save_pretrained if you trust them"
         )
     raise InputError(f"{folder}: holds no weights ({weights}); give the folder that save_pretrained wrote")
-
-
-def _placement(device: Any) -> dict[str, Any]:
-    import torch
-
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if str(device) == "cpu":
-        return {}
-    if device == "auto":
-        return {"device_map": "auto"}
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {device!r}: there is none here ({_first_line(error)}); use cpu, cuda, mps, or auto"
-        ) from error
-    return {"device_map": {"": place}}
-
-
-def _dtype(dtype: Any) -> Any:
-    """What ``from_pretrained`` takes. Raises ``InputError`` for what is no dtype of weights."""
-    import torch
-
-    if dtype is None or dtype == "auto":
-        return "auto"
-    found = getattr(torch, str(dtype).removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point or found.itemsize < 2:
-        raise InputError(f'dtype {dtype!r}: unknown; use "auto", "float32", "bfloat16" or "float16"')
-    return found
 
 
 def _hash(state: dict[str, torch.Tensor], tokenizer: Any, folder: Path | None) -> str:
