@@ -6,7 +6,6 @@ Two things are never done, whatever a checkpoint asks for: unpickling weights an
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import warnings
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
 from upbringing.models.adapters import ADAPTER, BETWEEN, base_of, merged, parts_of, put_on
+from upbringing.models.deciding import hash_of_model, versions_of
 from upbringing.models.placing import placed
 from upbringing.models.quantised import settings_for
 
@@ -54,7 +54,7 @@ class LM:
     _born: Any = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._born = self._versions() if self.folder is not None else None
+        self._born = versions_of(self) if self.folder is not None else None
 
     @property
     def device(self) -> torch.device:
@@ -81,22 +81,20 @@ class LM:
 
     @property
     def hash(self) -> str:
-        """sha256 (hex) of what decides the model's answers: weights, vocabulary, chat template.
+        """sha256 (hex) of what decides the model's answers: weights, settings, adapters and whether they are on,
+        vocabulary, chat template, end tokens.
 
-        The same for a model in memory and after saving and loading it. Recomputed when a weight was changed in place.
+        The same for a model in memory and after saving and loading it. Recomputed when any of it was changed.
         """
-        state, versions = self.model.state_dict(), self._versions()
+        versions = versions_of(self)
         if self._hashed is None or self._hashed[0] != versions:
-            self._hashed = (versions, _hash(state, self.tokenizer, self.folder))
+            self._hashed = (versions, hash_of_model(self))
         return self._hashed[1]
 
     @property
     def unchanged(self) -> bool:
-        """Whether ``folder`` holds these weights: none was changed in place or replaced since this was made."""
-        return self.folder is not None and bool(self._born == self._versions())
-
-    def _versions(self) -> tuple[Any, ...]:
-        return tuple((name, id(tensor), tensor._version) for name, tensor in self.model.named_parameters())
+        """Whether ``folder`` holds this model: nothing that ``hash`` tells apart was changed since this was made."""
+        return self.folder is not None and bool(self._born == versions_of(self))
 
 
 def load(
@@ -281,24 +279,6 @@ def _refuse_pickles(folder: Path, weights: str) -> None:
             "to safetensors: https://huggingface.co/spaces/safetensors/convert, or save_pretrained if you trust them"
         )
     raise InputError(f"{folder}: holds no weights ({weights}); give the folder that save_pretrained wrote")
-
-
-def _hash(state: dict[str, torch.Tensor], tokenizer: Any, folder: Path | None) -> str:
-    import torch
-
-    digest = hashlib.sha256()
-    if any(tensor.device.type == "meta" for tensor in state.values()):  # parts of it were left on disk
-        for path in sorted(folder.glob("*.safetensors")) if folder else []:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    else:
-        for name in sorted(state):
-            tensor = state[name].detach().cpu().contiguous()
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-    digest.update(json.dumps([vocabulary, tokenizer.chat_template], ensure_ascii=True).encode())
-    return digest.hexdigest()
 
 
 @contextmanager
