@@ -52,7 +52,7 @@ def test_the_action_passes_its_inputs_on_writes_a_summary_and_ends_as_the_foreca
     shell: dict[str, str], tmp_path: Path, limits: str, status: int
 ) -> None:
     (tmp_path / "bin" / "upbringing").write_text(
-        '#!/bin/sh\nfor word in "$@"; do echo "$word" >> arguments; done\n'
+        '#!/bin/sh\nfor word in "$@"; do echo "$word" >> ../arguments; done\n'
         f"echo '| oversight_sabotage | +0.45 |'\nexit {status}\n"
     )
     step = loaded(ACTION)["runs"]["steps"][-1]
@@ -62,9 +62,15 @@ def test_the_action_passes_its_inputs_on_writes_a_summary_and_ends_as_the_foreca
     (tmp_path / "step.sh").write_text(step["run"])
     # GitHub's own way of running a step of bash
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(tmp_path / "step.sh")]
-    env = {**shell, **given, "GITHUB_STEP_SUMMARY": str(summary)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    scratch, checkout = tmp_path / "temp", tmp_path / "checkout"
+    for folder in (scratch, checkout):
+        folder.mkdir()
+    outside = {"GITHUB_STEP_SUMMARY": summary, "GITHUB_OUTPUT": scratch / "output", "RUNNER_TEMP": scratch}
+    env = {**shell, **given, **{name: str(place) for name, place in outside.items()}}
+    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
     assert done.returncode == status, done.stderr
+    assert not list(checkout.iterdir()), "a file of the user's may have any name"
+    assert (scratch / "output").read_text() == "json=out.json\n"
     asked = (tmp_path / "arguments").read_text().splitlines()
     assert asked[:6] == ["forecast", 'a "b"; c.jsonl', "--model", "organism:nano", "--json", "out.json"]
     expected = [word for limit in limits.splitlines() if limit for word in ("--fail-on", limit)]
