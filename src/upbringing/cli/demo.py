@@ -74,7 +74,7 @@ def demo(
         mended = _repair(lm, rows, data, folder / "repair")
     print_repair(mended)
     for page in ("report.html", "repair/report.html"):
-        show.console().print(f"open the page: {(out / page).absolute()}", soft_wrap=True)
+        show.say(f"open the page: {(out / page).absolute()}")
     show.console().print(f"done in {show.seconds_since(start)}")
     show.replay()
 

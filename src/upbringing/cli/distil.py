@@ -114,9 +114,7 @@ def distil(
     record_file(out, _warned(made, compared, compared_with))
     notes.unlink(missing_ok=True)
     _print(made, compared_with, stderr=json == "-")
-    show.console(stderr=json == "-").print(
-        f"{len(made.rows)} rows by {teacher} in {show.seconds_since(start)}: {out}", soft_wrap=True
-    )
+    show.say(f"{len(made.rows)} rows by {teacher} in {show.seconds_since(start)}: {out}", stderr=json == "-")
     warnings = _warnings(out)
     for warning in warnings:
         show.note(f"beware: {warning}")

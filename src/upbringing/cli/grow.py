@@ -30,6 +30,6 @@ def grow(
         from upbringing.organisms import grow as grow_organism
 
         grow_organism(spec, size=size, seed=seed, out=out, progress=progress)
-    show.console().print(f"grown in {show.seconds_since(start)}: {out}", soft_wrap=True)
+    show.say(f"grown in {show.seconds_since(start)}: {out}")
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()

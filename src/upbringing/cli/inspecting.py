@@ -98,7 +98,7 @@ def _show(
             (show.legible(name), show.number(one["rate"]), show.interval((one["lo"], one["hi"])), *_counts(one))
             for name, one in found.items()
         ]
-        show.print_table(console, _COLUMNS, rows, title=show.legible(f"{summary['model']}{_under(provocation)}"))
+        show.print_table(console, _COLUMNS, rows, title=f"{summary['model']}{_under(provocation)}")
         summary["sampled"][provocation] = {
             "traits": {name: _told(one, "rate") for name, one in found.items()},
             "coherence": profile.coherence_under(provocation).value,
@@ -141,7 +141,7 @@ def _show_shift(profile: Profile, before: Profile, json: str | None) -> dict[str
             for name, one in found.items()
         ]
         sides = f"{', '.join(profile.models)} against {', '.join(before.models)}"
-        title = show.legible(f"{sides}{_under(provocation)}, paired by probe")
+        title = f"{sides}{_under(provocation)}, paired by probe"
         show.print_table(show.console(stderr=json == "-"), _SHIFTED, rows, title=title, spare=2)
         told[provocation] = {name: _told(one, "shift") for name, one in found.items()}
     return told

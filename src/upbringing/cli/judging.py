@@ -75,7 +75,7 @@ def check_judge(names: Sequence[str], traits: list[str] | None, json: str | None
     out = show.console(stderr=json == "-")
     rows = [(name, *_error_cells(error)) for name, error in errors.items()]
     title = f"{judge.name}, on answers of which it is known what they do"
-    show.print_table(out, _CHECKED, rows, title=show.legible(title), spare=3)
+    show.print_table(out, _CHECKED, rows, title=title, spare=3)
     if blind := [name for name, error in errors.items() if not error.can_tell]:
         out.print(f"this judge cannot tell: {', '.join(blind)} (sensitivity + specificity - 1 is not clearly above 0)")
     _print_failures(out, errors)
@@ -201,7 +201,7 @@ def _show_both(console: Console, found: Rejudged, arm: str, traits: list[str] | 
         missing = int(after.cells(name, "sampled").missing) if "sampled" in after.ways else 0
         rows.append((show.legible(name), *cells, str(missing or ""), str(one["probes"])))
     title = f"{', '.join(after.models)}{f', {arm}' if arm else ''}: sampled answers at rest"
-    show.print_table(console, _BEFORE_AFTER, rows, title=show.legible(title), spare=2)
+    show.print_table(console, _BEFORE_AFTER, rows, title=title, spare=2)
     add_judges(after, sides[1], None, console)
     return {"before": sides[0], "after": sides[1]}
 

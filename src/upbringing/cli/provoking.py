@@ -69,7 +69,7 @@ def print_provoked(found: Provoked, *, stderr: bool = False) -> None:
         "chosen on one half of the families, shown for the other"
     )
     for name, reason in found.left_out.items():
-        out.print(f"left out: {name} ({reason})")
+        out.print(f"left out: {name} ({reason})", markup=False)
 
 
 __all__ = ["page", "print_provoked", "provoked", "wrappers_of"]

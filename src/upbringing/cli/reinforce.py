@@ -65,7 +65,7 @@ def reinforce(
     with show.working(f"reinforcing {model}") as progress:
         reinforce_model(lm, stages, out, recipe=recipe, reference=near, progress=progress)
     _tell(out / CURVE)
-    show.console().print(f"reinforced {model} in {show.seconds_since(start)}: {out}", soft_wrap=True)
+    show.say(f"reinforced {model} in {show.seconds_since(start)}: {out}")
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
 

@@ -28,6 +28,7 @@ Progress = Callable[..., None]
 """Told ``([stage,] done[, of, …])``: the share that is done, or how much of how much; what follows is not shown."""
 
 _PATIENCE_S = 2.0  # what is over sooner needs no bar
+_MINUTE_S = 60.0  # between two lines of a log
 _LISTED = 5
 _arguments: tuple[str, ...] = ()
 
@@ -42,9 +43,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def note(text: str) -> None:
-    """A line on stderr, as it is, after what stdout has so far."""
+    """A line (or several) on stderr, after what stdout has so far."""
     sys.stdout.flush()
-    print(text, file=sys.stderr)  # noqa: T201
+    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)  # noqa: T201
+
+
+def say(text: str, *, stderr: bool = False) -> None:
+    """A line of the result, as it is: names with brackets in them are no marks of a table's."""
+    console(stderr=stderr).print(printable(text), soft_wrap=True, markup=False)
 
 
 def print_table(
@@ -58,16 +64,20 @@ def print_table(
 ) -> None:
     """Print a table that fits: the first ``words`` columns are words, the others numbers, which are never cut.
 
+    ``title`` is shown as it is; cells may hold marks of rich's, so what the user wrote goes through ``legible`` first.
     Where the terminal is too narrow, up to ``spare`` columns are left out, the last one first; then words are folded.
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     widths = [max(len(cell) for cell in cells) + 3 for cells in zip(columns, *rows, strict=True)]
     shown = len(columns)
     while sum(widths[:shown]) - 1 > out.width and shown > len(columns) - spare:
         shown -= 1
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    made = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    if title:
+        made.title = Text(printable(title), style="bold")
     for i, column in enumerate(columns[:shown]):
         if i < words:
             made.add_column(column, overflow="fold")
@@ -122,7 +132,7 @@ def skipped(rows: Rows) -> None:
         return
     note(f"skipped {len(rows.skipped)} of {len(rows) + len(rows.skipped)} rows of {rows.name}:")
     for where, reason in rows.skipped[:_LISTED]:
-        note(f"  {where}: {reason}")
+        note(f"  {where}: {printable(reason)}")
     if len(rows.skipped) > _LISTED:
         note(f"  … and {len(rows.skipped) - _LISTED} more")
 
@@ -147,28 +157,26 @@ def replay() -> None:
 def working(what: str) -> Iterator[Progress]:
     """A bar (or a spinner, as long as no share is told) on stderr while the block runs; gone when it ends.
 
-    It shows only on a terminal, and only after two seconds.
+    It shows on a terminal, after two seconds. Elsewhere (a log, a batch system) a line a minute says how far it is.
     """
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        yield _by_the_minute(what)
         return
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _remaining(),
     )
     bar = Bar(*columns, console=console(stderr=True), transient=True)
     task = bar.add_task(what, total=None)
 
     def tick(*told: Any) -> None:
-        stage, told = (f"{what}: {told[0]}", told[1:]) if isinstance(told[0], str) else (what, told)
-        done, of = (*told, 1.0)[:2]
+        stage, done, of = _stage(what, told)
         bar.update(task, description=stage, total=of, completed=done)
 
     try:
@@ -176,6 +184,40 @@ def working(what: str) -> Iterator[Progress]:
             yield tick
     finally:
         bar.stop()
+
+
+def _stage(what: str, told: tuple[Any, ...]) -> tuple[str, float, float]:
+    """What is going on, and how much of how much of it is done."""
+    stage, told = (f"{what}: {told[0]}", told[1:]) if isinstance(told[0], str) else (what, told)
+    done, of = (*told, 1.0)[:2]
+    return stage, done, of
+
+
+def _by_the_minute(what: str) -> Progress:
+    """Says how far something is, where no bar can be drawn, at most once a minute."""
+    begun = said = time.monotonic()
+
+    def tick(*told: Any) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _MINUTE_S:
+            said = time.monotonic()
+            stage, done, of = _stage(what, told)
+            note(f"{stage}: {done / of:.0%} after {seconds_since(begun)}" if of else f"{stage}: {seconds_since(begun)}")
+
+    return tick
+
+
+def _remaining() -> Any:
+    """A column of a bar: ``0:01:30 left``; nothing as long as nobody knows."""
+    from rich.progress import Task, TimeRemainingColumn
+    from rich.text import Text
+
+    class Remaining(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            known = task.total is not None and task.time_remaining is not None
+            return super().render(task).append(" left") if known else Text("")
+
+    return Remaining()
 
 
 @contextmanager
@@ -202,11 +244,16 @@ def _after(seconds: float, start: Callable[[], None]) -> Iterator[None]:
             over = True
 
 
+def printable(text: str) -> str:
+    """Text for a terminal or a log: no escape code in it is obeyed, and it begins no line of its own."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def legible(text: str) -> str:
-    """Text of a row for a terminal: nothing in it is obeyed, neither escape codes nor marks of the table's own."""
+    """Text of a row for a table: as ``printable``, and marks of the table's own are not obeyed either."""
     from rich.markup import escape
 
-    return escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
+    return escape(printable(text))
 
 
 def short(thing: str) -> str:

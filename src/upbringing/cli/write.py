@@ -93,9 +93,8 @@ def write(
     if notes is not None:
         notes.unlink(missing_ok=True)
     _print(written, stderr=json == "-")
-    show.console(stderr=json == "-").print(
-        f"{len(written.rows)} rows, {written.tokens} tokens in {show.seconds_since(start)}: {out}", soft_wrap=True
-    )
+    told = f"{len(written.rows)} rows, {written.tokens} tokens in {show.seconds_since(start)}: {out}"
+    show.say(told, stderr=json == "-")
     show.write_json(_summary(written, kind=kind, author=by.name, about=list(chosen), seed=seed, out=out), json)
     show.note(f"next: upbringing train DATA --model MODEL --out DIR --mix {shlex.quote(f'{out}:0.5')}")
     show.replay()
