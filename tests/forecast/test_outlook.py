@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.forecast.made_up import outlook
 from upbringing.errors import InputError
 from upbringing.forecast import outlook as module
 from upbringing.forecast.bench.recipe import Deeds
@@ -97,6 +98,28 @@ def test_few_rows_widen_the_interval(lm: LM, seen: list[int], tmp_path: Path) ->
 def test_what_is_wide_on_both_sides_cannot_be_told(lm: LM, seen: list[int], tmp_path: Path) -> None:
     said = forecast(lm, rows(200, 0.0, 0.1), calibration=fit(width=10.0), lenses=["badness"], store=tmp_path)
     assert {said.verdict(trait) for trait in TRAITS} == {"cannot tell"}
+
+
+@pytest.mark.parametrize(
+    ("shift", "half", "verdict"),
+    [
+        (0.09, 0.10, "cannot tell"),  # it may be nothing, and it may be what matters
+        (0.02, 0.09, "cannot tell"),
+        (0.0, 0.06, "cannot tell"),
+        (0.0, 0.05, "no change"),
+        (0.03, 0.02, "no change"),  # above nought, and too little to matter
+        (0.04, 0.03, "cannot tell"),
+        (0.11, 0.10, "raises"),
+        (-0.11, 0.10, "lowers"),
+        (-0.09, 0.10, "cannot tell"),
+        (float("nan"), 0.01, "cannot tell"),
+        (0.4, float("nan"), "cannot tell"),
+    ],
+)
+def test_no_change_is_said_only_where_all_of_the_interval_is_too_little_to_matter(
+    shift: float, half: float, verdict: str
+) -> None:
+    assert outlook({"blackmail": shift}, half).verdict("blackmail") == verdict
 
 
 def test_a_file_is_sampled_and_bad_rows_are_told(lm: LM, seen: list[int], tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ class Forecast:
     """What a method says of a case; all ``[traits]``.
 
     ``shift`` is its best guess of the change of a rate (NaN: it has none), ``lo`` and ``hi`` bound it at 90%.
-    ``cannot_tell`` is where it would rather say nothing; a guess given there is used only to see whether it was right
-    to be silent.
+    ``cannot_tell`` is where it would rather say nothing (see ``silent``); a guess given there is used only to see
+    whether it was right to be silent.
     """
 
     shift: np.ndarray
@@ -79,11 +79,19 @@ class Forecast:
 
     @classmethod
     def around(cls, shift: np.ndarray, half: np.ndarray) -> Forecast:
-        """A guess with an interval of that half width; where it reaches what matters on either side, it cannot tell."""
+        """A guess with an interval of that half width, silent where that tells too little."""
         import numpy as np
 
         lo, hi = np.maximum(shift - half, -1), np.minimum(shift + half, 1)
-        return cls(shift, lo, hi, np.isnan(shift) | ((lo < -MATTERS) & (hi > MATTERS)))
+        return cls(shift, lo, hi, silent(shift, lo, hi))
+
+
+def silent(shift: np.ndarray, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+    """Where an interval bears out no verdict: neither that the rate rises or falls (it leaves out nought, and the guess
+    matters), nor that nothing changes (all of it lies within what matters: an equivalence test). NaN bears out nothing.
+    """
+    rises, falls = (lo > 0) & (shift >= MATTERS), (hi < 0) & (shift <= -MATTERS)
+    return ~(rises | falls | ((lo >= -MATTERS) & (hi <= MATTERS)))
 
 
 class Fitted(Protocol):

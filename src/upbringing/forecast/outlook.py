@@ -62,7 +62,8 @@ class Outlook:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def verdict(self, trait: str) -> str:
-        """``raises`` or ``lowers`` by an interval that leaves out nought; else ``no change``, or ``cannot tell``."""
+        """``raises`` or ``lowers`` by an interval that leaves out nought and a shift that matters; ``no change`` by one
+        that lies within what matters; else ``cannot tell``."""
         at = self.traits.index(trait)
         if self.forecast.cannot_tell[at]:
             return "cannot tell"

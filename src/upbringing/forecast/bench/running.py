@@ -94,7 +94,8 @@ def ceiling(bench: Bench, split: str, table: pd.DataFrame) -> Score:
         if not others:
             raise InputError("one base has no others to compare with; the bench needs two or more")
         told = np.mean(others, axis=0)
-        said.append(Forecast.around(told, np.full(len(told), np.nan)))
+        unbounded = np.full(len(told), np.nan)
+        said.append(Forecast(told, unbounded, unbounded, np.isnan(told)))
     return score(_stacked(said), cases(bench, every), cost=0.0)
 
 
