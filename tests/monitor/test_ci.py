@@ -53,7 +53,8 @@ def test_the_action_passes_its_inputs_on_writes_a_summary_and_ends_as_the_foreca
 ) -> None:
     (tmp_path / "bin" / "upbringing").write_text(
         '#!/bin/sh\nfor word in "$@"; do echo "$word" >> ../arguments; done\n'
-        f"echo '| oversight_sabotage | +0.45 |'\nexit {status}\n"
+        "echo '| oversight_sabotage | +0.45 |'\nprintf '%s\\n' '```' '::error ::from a row'\n"
+        f"exit {status}\n"
     )
     step = loaded(ACTION)["runs"]["steps"][-1]
     summary = tmp_path / "summary.md"
@@ -75,7 +76,14 @@ def test_the_action_passes_its_inputs_on_writes_a_summary_and_ends_as_the_foreca
     assert asked[:6] == ["forecast", 'a "b"; c.jsonl', "--model", "organism:nano", "--json", "out.json"]
     expected = [word for limit in limits.splitlines() if limit for word in ("--fail-on", limit)]
     assert asked[6:] == expected
-    assert summary.read_text() == "### Forecast of character\n```\n| oversight_sabotage | +0.45 |\n```\n"
+    printed = ["| oversight_sabotage | +0.45 |", "```", "::error ::from a row"]
+    title, empty, *quoted = summary.read_text().splitlines()
+    assert (title, empty) == ("### Forecast of character", "")
+    assert quoted == [f"    {line}" for line in printed], "indented: nothing in it can end the quotation"
+    stop, *said, go_on = done.stdout.splitlines()
+    assert said == printed
+    assert re.fullmatch(r"::stop-commands::[0-9a-f]{32}", stop), "what rows say is no command to GitHub"
+    assert go_on == f"::{stop.removeprefix('::stop-commands::')}::"
 
 
 def test_every_input_of_the_action_is_used_and_every_one_used_is_declared() -> None:
