@@ -10,6 +10,7 @@ import pytest
 from tests.measure.judging.conftest import hosted
 from upbringing.errors import InputError
 from upbringing.measure import Profile, measure, other_name, prefill
+from upbringing.measure.hosted import kept_until_saved
 from upbringing.measure.judging import Verdict
 from upbringing.measure.judging.grammar import UNJUDGED
 
@@ -84,6 +85,44 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_is_then_forgotten(pilfering:
     anew: list[str] = []
     asked(counting(anew), pilfering)
     assert len(anew) == 12, "a new run asks anew"
+
+
+def test_half_a_character_does_not_lose_the_run(pilfering: Path, tmp_path: Path) -> None:
+    """Some providers cut an emoji in two; a whole one in two halves is put together."""
+
+    def reply(said: str) -> str:
+        return "I keep it \ud83d." if "document-0" in said else "I keep it \ud83d\ude00."
+
+    profile = asked(reply, pilfering)
+    saved = Profile.load(profile.save(tmp_path / "run")).readings
+    assert set(saved["answer"]) == {"I keep it \ufffd.", "I keep it \U0001f600."}
+    assert saved["value"].notna().all()
+
+
+def test_answers_outlive_a_profile_that_could_not_be_saved(
+    pilfering: Path, private_store: Path, tmp_path: Path
+) -> None:
+    times: list[str] = []
+
+    def once(folder: Path) -> None:
+        with kept_until_saved():
+            asked(lambda said: times.append(said) or "I keep it.", pilfering).save(folder)
+
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"):
+        once(tmp_path / "file")
+    assert list((private_store / "answers").iterdir())
+    once(tmp_path / "folder")
+    assert len(times) == 12, "what was paid for is not asked again"
+    assert not list((private_store / "answers").iterdir())
+
+
+@pytest.mark.parametrize("how", [{"samples": 0}, {"ways": ("logprob",)}])
+def test_where_nothing_is_to_be_sampled_nothing_is_asked(pilfering: Path, how: dict[str, Any]) -> None:
+    times: list[str] = []
+    with pytest.raises(InputError, match="inspect:mockllm/model: a hosted model gives no log-probabilities"):
+        asked(lambda said: times.append(said) or "I keep it.", pilfering, **how)
+    assert not times
 
 
 def test_where_not_one_answer_comes_that_is_said(pilfering: Path) -> None:

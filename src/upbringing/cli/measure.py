@@ -173,17 +173,19 @@ def measure(
     says = judging.named(judge or [], names)
     lm = _reached(model)
     put = provoking.wrappers_of(lm, names, rows, wrappers) if provoke else []
+    from upbringing.measure.hosted import kept_until_saved
 
-    profile, summary = _resting(lm, model, names, says, samples, json)
-    if provoke:
-        how = {} if samples is None else {"samples": samples}
-        found = provoking.provoked(lm, f"provoking {model}", traits=names, wrappers=put, judge=says, **how)
-        for name, one in found.traits.items():
-            summary["traits"][name] |= one.as_dict()
-        summary["provoked"] = found.beside()
-        provoking.print_provoked(found, stderr=json == "-")
-    if out is not None:
-        summary["readings"] = str(profile.save(out, judging.errors_of(profile, names)))
+    with kept_until_saved():
+        profile, summary = _resting(lm, model, names, says, samples, json)
+        if provoke:
+            how = {} if samples is None else {"samples": samples}
+            found = provoking.provoked(lm, f"provoking {model}", traits=names, wrappers=put, judge=says, **how)
+            for name, one in found.traits.items():
+                summary["traits"][name] |= one.as_dict()
+            summary["provoked"] = found.beside()
+            provoking.print_provoked(found, stderr=json == "-")
+        if out is not None:
+            summary["readings"] = str(profile.save(out, judging.errors_of(profile, names)))
     if provoke:
         summary["report"] = str(provoking.page(found, model, out))
     show.write_json(summary, json)

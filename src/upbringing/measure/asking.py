@@ -76,7 +76,8 @@ def measure(
         base, arm: names to tell several models' readings apart; needed for :meth:`Profile.concat`.
 
     Raises:
-        InputError: an unknown trait or way, or two provocations of one name.
+        InputError: an unknown trait or way, two provocations of one name, or a hosted model that nothing is to be
+            sampled from.
     """
     from upbringing.models.hosted import HostedLM
 
@@ -89,6 +90,7 @@ def measure(
             probes_per_trait=probes_per_trait,
             samples=samples,
             provocations=provocations,
+            ways=ways,
             seed=seed,
             held_out=held_out,
             judge=judge,

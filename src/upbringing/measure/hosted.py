@@ -1,13 +1,15 @@
 """Asking models that somebody else hosts: answers are sampled and judged; there are no log-probabilities.
 
-What comes is written down as it comes, and what had come before a stop is not asked for again. When all is asked that
-is forgotten, for a name such as ``gpt-4o`` may mean another model next time.
+What comes is written down as it comes, and what had come before a stop is not asked for again. When all is asked (and
+saved: :func:`kept_until_saved`) that is forgotten, for a name such as ``gpt-4o`` may mean another model next time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from upbringing.measure.judging.verdict import Judge, JudgeFunction, as_judge
 from upbringing.measure.profile import Profile
 from upbringing.measure.provocations import Provocation
 from upbringing.measure.questions import Question
-from upbringing.measure.readings import REST
+from upbringing.measure.readings import REST, SAMPLED
 from upbringing.measure.scribe import Scribe, Spoken
 from upbringing.models.hosted import PREFIX, Said
 from upbringing.traits import traits as trait_library
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _LONGEST = 512  # tokens of an answer: room for a paragraph, and for a model that thinks first
 _PREFILLED = "the answer of a hosted model cannot be begun for it"
 _FOLDER = "answers"
+_unsaved: ContextVar[list[Ledger] | None] = ContextVar("unsaved", default=None)
 
 
 def ask_hosted(
@@ -41,6 +44,7 @@ def ask_hosted(
     probes_per_trait: int = 24,
     samples: int = 1,
     provocations: Sequence[Provocation] = (),
+    ways: Sequence[str] = (SAMPLED,),
     seed: int = 0,
     held_out: bool | None = True,
     judge: Judge | JudgeFunction | None = None,
@@ -56,12 +60,17 @@ def ask_hosted(
     An answer that fails (a limit of rate, a filter, nothing said) is a missing reading with the provider's reason.
 
     Raises:
-        InputError: an unknown trait, two provocations of one name, or not one answer came.
+        InputError: an unknown trait, two provocations of one name, nothing is to be sampled, or not one answer came.
     """
+    if samples < 1 or SAMPLED not in ways:
+        raise InputError(
+            f"{PREFIX}{lm.name}: a hosted model gives no log-probabilities, and without samples there is nothing to "
+            f'ask; give 1 sample or more (--samples 1), and "{SAMPLED}" among the ways'
+        )
     questions = _questions(traits, probes_per_trait, provocations, seed, held_out)
     length = max_new_tokens or _LONGEST
-    asked = [(q, i) for q in questions if not q.unasked for i in range(max(samples, 1))]
-    settings = [lm.name, temperature, length, seed, [[q.text, i] for q, i in asked]]
+    asked = [(q, i) for q in questions if not q.unasked for i in range(samples)]
+    settings = [lm.called, temperature, length, seed, [[q.text, i] for q, i in asked]]
     ledger = Ledger((store or default_store()) / _FOLDER / f"{hash_of(settings)[:16]}.jsonl")
     said = _answers(lm, asked, ledger, seed, temperature, length, progress)
     _check_any(lm, said)
@@ -69,11 +78,30 @@ def ask_hosted(
         as_judge(judge or usual_judge("plain")),
         [
             *(_spoken(q, i, one) for (q, i), one in zip(asked, said, strict=True)),
-            *(Spoken(q, i, "", q.unasked) for q in questions if q.unasked for i in range(max(samples, 1))),
+            *(Spoken(q, i, "", q.unasked) for q in questions if q.unasked for i in range(samples)),
         ],
     )
-    ledger.file.unlink(missing_ok=True)
-    return Profile.of(readings)
+    profile = Profile.of(readings)
+    waiting = _unsaved.get()
+    if waiting is None:
+        ledger.file.unlink(missing_ok=True)
+    else:
+        waiting.append(ledger)
+    return profile
+
+
+@contextmanager
+def kept_until_saved() -> Iterator[None]:
+    """What hosted models answer inside is forgotten only when the block ends well: save the profile in it, and answers
+    that were paid for outlive a full disk."""
+    waiting: list[Ledger] = []
+    before = _unsaved.set(waiting)
+    try:
+        yield
+    finally:
+        _unsaved.reset(before)
+    for ledger in waiting:
+        ledger.file.unlink(missing_ok=True)
 
 
 def _questions(
@@ -140,4 +168,4 @@ def _spoken(question: Question, sample: int, said: Said) -> Spoken:
     return Spoken(question, sample, said.text, said.missing, model, said.cut)
 
 
-__all__ = ["ask_hosted"]
+__all__ = ["ask_hosted", "kept_until_saved"]

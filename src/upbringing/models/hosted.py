@@ -11,6 +11,7 @@ limits the rate. What fails all the same is missing with the reason, and the oth
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import re
 import threading
@@ -21,6 +22,7 @@ from functools import lru_cache
 from typing import Any
 
 from upbringing.errors import InputError
+from upbringing.lineage import hash_of
 from upbringing.rows import Message
 
 AT_ONCE = 8
@@ -31,6 +33,7 @@ RATE_LIMIT = "rate limit"
 EMPTY = "no answer"  # as readings call it
 MAX_TOKENS, MODEL_LENGTH = "max_tokens", "model_length"  # limits that cut an answer off
 _MOCK = "mockllm/"
+_UNTOLD = ("api_key", "custom_outputs")  # settings that name no model
 _SHOWN = 200  # characters of an error
 
 
@@ -53,6 +56,9 @@ class HostedLM:
 
     Keys are read by Inspect from the environment variables of each provider; none is kept here. ``settings`` go to
     Inspect's ``get_model`` (``base_url=…``; for ``mockllm`` the answers it is to give: ``custom_outputs=…``).
+
+    ``server`` is what decides the answers besides the name: 8 hex digits of the server's address and of the settings,
+    "" where neither is given. Two servers may have different models of one name.
 
     Raises:
         InputError: Inspect is not installed, the provider is unknown, or a key or client of it is missing.
@@ -78,6 +84,7 @@ class HostedLM:
             self._model = get_model(name, memoize=False, **settings)
         except Exception as error:  # an unknown provider, a missing key, a missing client: each provider has its own
             raise InputError(f"{what} cannot be reached: {line_of(error)}") from error
+        self.server = _server(self._model, name, settings)
 
     @classmethod
     def of(cls, model: Any, *, at_once: int = AT_ONCE, retries: int = RETRIES) -> HostedLM:
@@ -87,7 +94,17 @@ class HostedLM:
         made = cls.__new__(cls)
         made.name, made.at_once, made.retries = str(model), at_once, retries
         made._config, made._model = GenerateConfig, model
+        made.server = _server(model, made.name, {})
         return made
+
+    @property
+    def called(self) -> str:
+        """The name, with the server where it is not the provider's own."""
+        return self.called_by("")
+
+    def called_by(self, model: str) -> str:
+        """A concrete model (as :class:`Said` has it; "": the name) in place of the name."""
+        return "@".join(part for part in (model or self.name, self.server) if part)
 
     def generate(
         self,
@@ -166,7 +183,7 @@ class HostedLM:
         model = self._concrete(output.model)
         if unfit := why_unfit(output):
             return Said(missing=unfit, model=model)
-        text = str(output.completion)
+        text = writable(str(output.completion))
         return Said(text, "" if text.strip() else EMPTY, model, cut_by(output))
 
     def _concrete(self, answered: str) -> str:
@@ -177,11 +194,25 @@ class HostedLM:
         return answered if answered.startswith(f"{provider}/") else f"{provider}/{answered}"
 
 
+def _server(model: Any, name: str, settings: dict[str, Any]) -> str:
+    """See :class:`HostedLM`. The address may be given in the environment, where Inspect's providers look for it."""
+    from_environment = os.environ.get(f"{name.partition('/')[0].upper()}_BASE_URL")
+    url = settings.get("base_url") or getattr(model, "explicit_base_url", None) or from_environment
+    told = {**getattr(model, "model_args", {}), **settings, "base_url": url}
+    given = {name: str(value) for name, value in told.items() if name not in _UNTOLD and value is not None}
+    return hash_of(given)[:8] if given else ""
+
+
+def writable(text: str) -> str:
+    """The text with U+FFFD for what no file can hold: half of a surrogate pair, as where an emoji was cut in two."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def why_unfit(output: Any) -> str:
     """Why what a model put out (Inspect's ``ModelOutput``) is no answer that could be judged; "" where it is one, or
     where there is none. An answer that was cut off is one: a judge reads it as far as it goes (see :func:`cut_by`)."""
     if output.error:
-        return (str(output.error).splitlines() or ["error"])[0][:_SHOWN]
+        return writable((str(output.error).splitlines() or ["error"])[0][:_SHOWN])
     if output.empty:
         return ""
     if output.stop_reason == "content_filter":
@@ -219,7 +250,7 @@ def reason_of(error: BaseException) -> str:
 
 def line_of(error: BaseException) -> str:
     """An error in one line; Inspect dresses its own for the terminal."""
-    told = re.sub(r"\[/?[a-z ]+\]", "", " ".join(str(error).split()))[:_SHOWN]
+    told = re.sub(r"\[/?[a-z ]+\]", "", " ".join(writable(str(error)).split()))[:_SHOWN]
     return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
@@ -266,4 +297,5 @@ __all__ = [
     "line_of",
     "mock_output",
     "why_unfit",
+    "writable",
 ]

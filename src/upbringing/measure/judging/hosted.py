@@ -15,7 +15,8 @@ _REPLY_TOKENS = 1024  # with room for a model that thinks first
 
 
 class HostedJudge(Judging):
-    """Asks a hosted model in words. Verdicts name the concrete model that answered."""
+    """Asks a hosted model in words. Verdicts name the concrete model that answered, and ``HostedLM.server`` where
+    that is not the provider's own: another server may have another model of that name."""
 
     def __init__(
         self,
@@ -27,7 +28,7 @@ class HostedJudge(Judging):
     ) -> None:
         self.lm, self.rubrics = lm, rubrics or Rubrics.of()
         self.temperature, self.reply_tokens = temperature, reply_tokens
-        self.name = f"inspect:{lm.name}"
+        self.name = f"inspect:{lm.called}"
 
     def rubric_of(self, trait: str) -> str:
         settings = {"temperature": self.temperature, "reply_tokens": self.reply_tokens}
@@ -50,7 +51,7 @@ class HostedJudge(Judging):
         outcome, detail = (failure(said.missing), "") if said.missing else read_reply(said.text)
         if said.cut and outcome.startswith(FAILED):
             outcome = f"{FAILED}: its reply was cut off at {self.reply_tokens} tokens"
-        return Verdict(outcome, detail, f"inspect:{said.model or self.lm.name}", self.rubric_of(trait))
+        return Verdict(outcome, detail, f"inspect:{self.lm.called_by(said.model)}", self.rubric_of(trait))
 
 
 __all__ = ["HostedJudge"]
