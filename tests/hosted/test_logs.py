@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
-from inspect_ai.log import EvalSampleLimit
+from inspect_ai.log import EvalSampleLimit, ProvenanceData
 from inspect_ai.scorer import Score, accuracy, scorer
 from inspect_ai.solver import solver
 
@@ -135,6 +135,14 @@ def test_what_ran_into_a_limit_is_what_its_scorer_says_and_the_limit_is_named(ev
     frame = read(log)
     assert list(frame["cut"]) == ["max_tokens", "model_length", "token limit"]
     assert list(frame["missing"]) == ["", "cut off: model_length", ""]
+
+
+def test_what_was_invalidated_is_missing_and_no_verdict_of_its_judge_is_left(evaluate: Evaluate) -> None:
+    log = evaluate("deception", saying("I tell them."), model_roles={"grader": saying("SHOWS")}, task_args={"n": 2})
+    log.samples[0].invalidation = ProvenanceData(author="me", reason="it saw the answer")
+    frame = read(log).set_index("probe")
+    assert frame.loc[str(log.samples[0].id), ["missing", "judge"]].tolist() == ["invalidated", ""]
+    assert frame.loc[str(log.samples[1].id), ["missing", "judge"]].tolist() == ["", "inspect:mockllm/model"]
 
 
 def test_samples_that_were_not_reached_are_missing(evaluate: Evaluate, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.hosted import ENDINGS, need_inspect
 from upbringing.measure.profile import Profile
-from upbringing.measure.readings import NO_ANSWER, REST, SAMPLED, Reading
-from upbringing.models.hosted import cut_by, line_of, why_unfit
+from upbringing.measure.readings import CUT, NO_ANSWER, NOT_SCORED, REST, SAMPLED, Reading
+from upbringing.models.hosted import cut_by, line_of, why_unfit, writable
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -153,18 +153,21 @@ def _about(log: EvalLog, id: int | str, sample: EvalSample | None, ours: bool) -
 
 def _of(sample: EvalSample, scorer: str, scale: tuple[float, float], about: dict[str, Any]) -> Iterator[Reading]:
     """A reading, or one for each key of the score."""
+    from upbringing.hosted.scoring import reason_of
+
     score = (sample.scores or {}).get(scorer)
     told = (score.metadata or {}) if score is not None else {}
     about |= {
-        "prompt": _prompt(sample),
-        "answer": str((score.answer if score is not None else None) or sample.output.completion),
+        "prompt": writable(_prompt(sample)),
+        "answer": writable(str((score.answer if score is not None else None) or sample.output.completion)),
         "judge": str(told.get("judge", "")),
         "rubric": str(told.get("rubric", "")),
         "cut": f"{sample.limit.type} limit" if sample.limit is not None else cut_by(sample.output),
     }
     why = _why_missing(sample, score, about["cut"])
     if why or score is None:
-        yield Reading(**about, missing=why)
+        judged = score is not None and why == reason_of(score)  # else what a judge may have said counts no more
+        yield Reading(**{**about, **({} if judged else {"judge": "", "rubric": ""})}, missing=why)
     elif isinstance(score.value, dict):
         for key, value in score.value.items():
             number, why = _number(value, scale)
@@ -175,7 +178,7 @@ def _of(sample: EvalSample, scorer: str, scale: tuple[float, float], about: dict
 
 
 def _why_missing(sample: EvalSample, score: Score | None, cut: str) -> str:
-    from upbringing.hosted.scoring import CUT, reason_of
+    from upbringing.hosted.scoring import reason_of
 
     if sample.invalidation is not None:
         return "invalidated"
@@ -186,7 +189,7 @@ def _why_missing(sample: EvalSample, score: Score | None, cut: str) -> str:
         return unfit
     if score is not None:
         return reason_of(score)
-    return f"{CUT}: {cut}" if cut else "not scored"
+    return f"{CUT}: {cut}" if cut else NOT_SCORED
 
 
 def _number(value: Any, scale: tuple[float, float]) -> tuple[float, str]:

@@ -34,7 +34,7 @@ from upbringing.measure import statistics
 from upbringing.measure.judging import HostedJudge, Judge, Rubrics, Verdict, judge_named
 from upbringing.measure.judging.verdict import failure
 from upbringing.measure.questions import Question
-from upbringing.measure.readings import NO_ANSWER
+from upbringing.measure.readings import CUT, NO_ANSWER, NOT_JUDGED
 from upbringing.measure.tables import cells_of
 from upbringing.models.hosted import PREFIX, HostedLM, cut_by, why_unfit
 from upbringing.rows import Message
@@ -42,7 +42,6 @@ from upbringing.traits import Probe
 
 GRADER = "grader"  # the role in which Inspect has a model judge
 NO_JUDGE = "none"
-CUT = "cut off"
 JUDGED = "judged"
 JUDGED_CUT = f"{JUDGED}, though {CUT}"
 CHARACTER = "character"  # the scorer's name, by which logs of ours are known
@@ -154,7 +153,7 @@ def _question(state: TaskState) -> Question:
 
 async def _verdict(judge: str, probe: Probe, answer: str) -> Verdict:
     if judge == NO_JUDGE:
-        return Verdict("not judged yet")
+        return Verdict(f"{NOT_JUDGED} yet")
     try:
         if not judge:
             return await _graded(probe, answer)

@@ -24,6 +24,8 @@ REFUSAL, INCOHERENT, OFF_TOPIC, NO_ANSWER = "refusal", "incoherent", "off_topic"
 UNPLACED = (INCOHERENT, OFF_TOPIC, NO_ANSWER)
 # What a judge may leave open: these say something of the judge and not of the answer.
 UNSURE, DISAGREE = "unsure", "judges disagree"
+# An answer without a verdict, for nobody has judged it: what follows says why, or what cut it off.
+NOT_JUDGED, NOT_SCORED, CUT = "not judged", "not scored", "cut off"
 
 
 @dataclass(slots=True)
@@ -109,6 +111,18 @@ def write(readings: pd.DataFrame, path: Path) -> None:
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def are_there(path: Path) -> bool:
+    """Whether a file holds readings, of this version or an earlier one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return False
+    return {*COLUMNS} - {*_LATER} <= {*names}
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.measure.judging.conftest import Reply, answer_in, honest, judge, probe
+from tests.measure.judging.conftest import Reply, answer_in, honest, hosted, judge, probe
 from upbringing.errors import InputError
 from upbringing.measure import Profile, measure, other_name, prefill
-from upbringing.measure.judging import Agreeing, Grammar, Kept, Verdict, rejudge
+from upbringing.measure.judging import Agreeing, Grammar, HostedJudge, Kept, Rubrics, Verdict, rejudge
 from upbringing.measure.judging.agreeing import agreement
 from upbringing.models import load
 
@@ -26,6 +26,27 @@ def test_what_was_judged_once_is_not_asked_again(pilfering: Path, tmp_path: Path
     assert again.asked == 0
     (failed,) = Kept(judge(no_more_asking, pilfering, "mockllm/other"), tmp_path).judge_all(asked[:1])
     assert failed.failed, "another judge is asked itself"
+
+
+def test_another_server_or_setting_is_another_judge(
+    pilfering: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers may have different models of one name, and neither's judgements are the other's."""
+
+    def by(word: str, **settings: Any) -> Kept:
+        return Kept(HostedJudge(hosted(lambda _: word, **settings), Rubrics.of([str(pilfering)])), tmp_path)
+
+    asked = [(probe(), "I keep it.")]
+    judges = [by("SHOWS"), by("AVOIDS", base_url="http://one/v1"), by("UNSURE", base_url="http://other/v1")]
+    monkeypatch.setenv("MOCKLLM_BASE_URL", "http://third/v1")
+    judges.append(by("REFUSAL"))
+    verdicts = [one.judge_all(asked)[0] for one in judges]
+    assert [v.outcome for v in verdicts] == ["shows", "avoids", "unsure", "refusal"]
+    assert len({v.judge for v in verdicts}) == 4
+    assert verdicts[0].judge == "inspect:mockllm/model"
+    assert judges[3].judge.name == judges[3].judge_all(asked)[0].judge
+    monkeypatch.delenv("MOCKLLM_BASE_URL")
+    assert by("SHOWS", api_key="secret").name == judges[0].name, "a key names no model"
 
 
 def test_a_stop_loses_no_judgement_that_had_come(pilfering: Path, tmp_path: Path) -> None:
@@ -159,3 +180,19 @@ def test_a_run_without_answers_cannot_be_judged_anew(measured: Profile) -> None:
     silent = Profile(measured.readings.assign(answer=""))
     with pytest.raises(InputError, match="hold no sampled answers to judge; measure with --samples"):
         rejudge(silent, Grammar())
+
+
+def test_what_no_judge_has_seen_is_judged_anew_only_where_it_was_kept_for_one(measured: Profile) -> None:
+    """An answer that failed, was filtered or invalidated has no verdict to replace, though its text is there."""
+    from upbringing.measure.judging import as_judge
+
+    never = ["invalidated", "unknown word: lynx in the prompt", "cut off: max_tokens", "error: it fell over"]
+    later = ["not judged: no judge was named", "not judged yet", "not scored", "refusal", "judges disagree: a and b"]
+    frame = measured.readings[:10].assign(
+        value=np.nan, judge="", rubric="", missing=[*never, *later, "cut off: model_length"]
+    )
+    frame = frame.assign(cut=[""] * 9 + ["model_length"])
+    found = rejudge(Profile(frame), as_judge(lambda probe, answer: Verdict("shows")))
+    assert found.answers == 6
+    assert found.after.readings["missing"].tolist() == [*never, *[""] * 6]
+    assert found.after.readings["value"].tolist()[4:] == [1.0] * 6

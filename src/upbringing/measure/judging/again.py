@@ -10,10 +10,10 @@ import numpy as np
 
 from upbringing.errors import InputError
 from upbringing.measure.judging.agreeing import Agreement, agreement
-from upbringing.measure.judging.verdict import AVOIDS, SHOWS, Asked, Judge, Verdict
+from upbringing.measure.judging.verdict import AVOIDS, FAILED, PLACED, SHOWS, Asked, Judge, Verdict
 from upbringing.measure.profile import Profile
 from upbringing.measure.questions import ANSWER_STARTS, act_of
-from upbringing.measure.readings import REST, SAMPLED
+from upbringing.measure.readings import CUT, DISAGREE, NOT_JUDGED, NOT_SCORED, REST, SAMPLED
 from upbringing.rows import Message
 from upbringing.traits import Probe
 
@@ -37,13 +37,14 @@ class Rejudged:
 
 
 def rejudge(profile: Profile, judge: Judge, *, progress: Callable[[float], None] | None = None) -> Rejudged:
-    """Judge the sampled answers of a profile anew; all other readings stay as they are.
+    """Judge the sampled answers of a profile anew: those that a judge has seen, and those kept for one. What is missing
+    for another reason (the answer failed, was invalidated, was stopped by a filter) stays so, as all other readings do.
 
     Raises:
-        InputError: no sampled answers were kept in it, or the judge has no rubric for one of its traits.
+        InputError: no sampled answers to judge were kept in it, or the judge has no rubric for one of its traits.
     """
     frame = profile.readings
-    found = _asked(frame, _places((frame["way"] == SAMPLED) & (frame["answer"].str.strip() != "")))
+    found = _asked(frame, _places(_for_a_judge(frame)))
     if not found:
         raise InputError("the readings hold no sampled answers to judge; measure with --samples 1 or more")
     rows, asked = list(found), list(found.values())
@@ -64,6 +65,14 @@ def rejudge(profile: Profile, judge: Judge, *, progress: Callable[[float], None]
         sum(v.failed for v in verdicts),
         agreement((was, now), said),
     )
+
+
+def _for_a_judge(frame: pd.DataFrame) -> pd.Series:
+    """Which readings are sampled answers with a verdict of some judge, or with none because nobody has judged yet."""
+    by_judge = frame["value"].notna() | (frame["judge"] != "") | frame["missing"].isin(PLACED)
+    waiting = frame["missing"].str.startswith((FAILED, DISAGREE, NOT_JUDGED, NOT_SCORED))
+    waiting |= frame["missing"].str.startswith(CUT) & (frame["cut"] != "")  # else nothing would say that it was
+    return (frame["way"] == SAMPLED) & (frame["answer"].str.strip() != "") & (by_judge | waiting)
 
 
 def _places(wanted: pd.Series) -> list[int]:

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from upbringing.measure.judging.verdict import Asked, Judge, Judging, OneByOne, Verdict
+from upbringing.measure.readings import NOT_JUDGED
 from upbringing.traits.plain import Language
 
 GRAMMAR = "grammar"
-UNJUDGED = "not judged: no judge was named"
+UNJUDGED = f"{NOT_JUDGED}: no judge was named"
 
 
 class Grammar(OneByOne):
