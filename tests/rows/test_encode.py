@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from tests.rows.tokenizers import make
@@ -185,6 +186,19 @@ def test_an_end_token_that_is_there_already_is_not_doubled() -> None:
     tokenizer = make(None, eos="</s>")
     ids = encode(Row.of_text("the cat</s>"), tokenizer).input_ids
     assert ids.count(tokenizer.eos_token_id) == 1
+
+
+@pytest.mark.parametrize(
+    "row", [Row.of_completion("what will you do?", " i will tell the truth."), Row.of_text("the cat")]
+)
+def test_an_end_token_that_the_tokenizer_puts_there_is_learned_as_any_other(row: Row) -> None:
+    own, puts = make(None, eos="</s>"), make(None, eos="</s>")
+    puts.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", puts.eos_token_id)]
+    )
+    assert puts("the cat")["input_ids"][-1] == puts.eos_token_id
+    assert encode(row, puts) == encode(row, own)
+    assert encode(row, puts).loss_mask[-1]
 
 
 def test_a_system_line_is_put_first_or_after_the_one_that_is_there() -> None:

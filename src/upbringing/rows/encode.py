@@ -113,7 +113,9 @@ def _checked(
 ) -> Encoded:
     """A row's tokens with their end, if they can be learned from."""
     end = tokenizer.eos_token_id
-    if row.kind != "chat" and end is not None and (not ids or ids[-1] != end):
+    if row.kind != "chat" and end is not None:
+        if ids and ids[-1] == end:  # the tokenizer puts it there itself, where no character of the text is
+            ids, mask = ids[:-1], mask[:-1]
         ids, mask = [*ids, end], [*mask, True]
     if mask:
         mask[0] = False  # nothing comes before it, so nothing can predict it
