@@ -67,6 +67,16 @@ def test_nudged_copies_forward_mode_and_one_backward_pass_agree(make: Any) -> No
     assert all(p.requires_grad and p.grad is None for p in lm.model.parameters())
 
 
+@MODELS
+def test_directions_are_taken_to_where_each_matrix_is(make: Any) -> None:
+    lm = make()
+    along = directions(lm)  # as a file gives them: on the CPU
+    derivatives = Rowwise(lm.model.to("meta"), along)
+    assert derivatives.looked is not None
+    assert derivatives.looked.stack.device.type == "meta"
+    assert {product.table.device.type for product in derivatives.products.values()} == {"meta"}
+
+
 def test_a_rows_derivatives_are_its_gradient_times_each_direction() -> None:
     lm, read = llama(), rows(4)
     along = directions(lm)

@@ -129,8 +129,9 @@ class Rowwise:
                 self.products[name] = sketch[name]
             else:
                 self.products[name] = self.dense(_stacked(model, module, directions))
-        embedding = _name_of(model, model.get_input_embeddings().weight)
-        self.looked = Looked(_table(embedding, directions)) if embedding in directions[0] else None
+        table = model.get_input_embeddings().weight
+        embedding = _name_of(model, table)
+        self.looked = Looked(_table(embedding, directions).to(table.device)) if embedding in directions[0] else None
         self._handles: list[Any] = []
 
     def __enter__(self) -> Self:
