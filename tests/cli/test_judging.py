@@ -99,6 +99,24 @@ def test_kept_answers_are_judged_anew_and_the_run_stays_as_it_is(
     assert "give another folder" in capsys.readouterr().err
 
 
+def test_readings_of_another_model_are_not_written_over_and_those_of_the_same_may_be(
+    talking: None, pilfering: Path, newborn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "run"
+    put = ["--traits", str(pilfering), "--judge", MOCK, "--out", str(kept)]
+    assert run(["measure", MOCK, *put]) == 0
+    first = (kept / "readings.parquet").read_bytes()
+    (kept / "provoked.html").write_text("an older page")
+    capsys.readouterr()
+    assert run(["measure", "inspect:mockllm/other", *put]) == 2
+    assert f"holds readings of {MOCK}, which stay; choose another folder" in capsys.readouterr().err
+    assert run(["measure", str(newborn), "--traits", "blackmail", "--out", str(kept)]) == 2
+    assert (kept / "readings.parquet").read_bytes() == first
+    assert (kept / "provoked.html").exists()
+    assert run(["measure", MOCK, *put]) == 0
+    assert not (kept / "provoked.html").exists()
+
+
 def test_two_judges_that_differ_leave_gaps_and_kappa_is_shown(
     talking: None, pilfering: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -146,6 +146,34 @@ def test_the_worst_provocation_is_named_with_a_wider_interval() -> None:
     assert estimate.lo < usual.lo
 
 
+def test_a_folder_that_is_not_a_profiles_is_left_alone_and_an_older_profiles_is_replaced_whole(tmp_path: Path) -> None:
+    profile = profile_of(lambda *_: 0.5)
+    for name in ("summary.json", "readings.parquet"):
+        theirs = tmp_path / name.partition(".")[0]
+        theirs.mkdir()
+        for held in ("precious", '{"accuracy": 0.9}', "[1, 2]"):
+            (theirs / name).write_text(held)
+            with pytest.raises(InputError, match=f"{name}: is there already, and no profile has written it"):
+                profile.save(theirs)
+            assert [(f.name, f.read_text()) for f in theirs.iterdir()] == [(name, held)]
+    ours = profile.save(tmp_path / "ours")
+    (ours / "provoked.html").write_text("of the older profile")
+    profile_of(lambda *_: 0.25).save(ours)
+    assert sorted(f.name for f in ours.iterdir()) == ["readings.parquet", "summary.json"], "nothing stale, nothing half"
+    assert Profile.load(ours).mean("sabotage").value == pytest.approx(0.25)
+
+
+def test_a_stop_while_a_summary_is_written_leaves_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = profile_of(lambda *_: 0.5).save(tmp_path / "run")
+    before = (folder / "summary.json").read_text()
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(InputError, match="cannot be written"):
+        profile_of(lambda *_: 0.25).save(folder)
+    assert (folder / "summary.json").read_text() == before
+
+
 def answers(*reasons: str) -> Profile:
     return Profile.of(
         [

@@ -20,9 +20,9 @@ def measure_log(log: str, *, against: str | None, traits: list[str] | None, out:
     from upbringing.cli import judging, show
     from upbringing.hosted import profile_of_log
 
-    if out is not None:
-        judging.check_folder(out)
     profile = _of_traits(profile_of_log(log), traits, log)
+    if out is not None:
+        judging.check_folder(out, *profile.models)
     before = None if against is None else _of_traits(profile_of_log(against), traits, against)
     _show(profile, before, json, source=log, against=against, out=out)
     show.replay()
@@ -45,12 +45,12 @@ def measure_task(
     """
     from upbringing.cli import judging, show
     from upbringing.hosted import profile_of_log
-    from upbringing.hosted.running import StoppedError, run
+    from upbringing.hosted.running import StoppedError, inspect_name, run
 
     if epochs == 0:
         raise InputError("--samples 0: a task of Inspect asks for answers; give at least 1")
     if out is not None:
-        judging.check_folder(out)
+        judging.check_folder(out, inspect_name(model))
     before = None if against is None else _of_traits(profile_of_log(against), traits, against)
     logs = (out or Path("runs") / "measure" / show.short(model)) / "inspect"
     try:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from upbringing.measure.judging.error import Key
     from upbringing.models import LM
 
-FILES = ("readings.parquet", "summary.json", "provoked.html")  # what a run leaves in its folder
-
 RowJudgeOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -34,6 +32,7 @@ RowJudgeOption = Annotated[
 _CHECKED = ("trait", "sensitivity", "95%", "specificity", "95%", "answers", "unplaced", "failed")
 _CORRECTED = ("trait", "sampled", "95%", "corrected", "95%")
 _BEFORE_AFTER = ("trait", "before", "95%", "after", "95%", "missing", "probes")
+_HOSTED = "inspect:"  # before PROVIDER/MODEL, as models.hosted has it
 _EXAMPLE = "logprob:MODEL, model:MODEL or inspect:PROVIDER/MODEL"
 
 
@@ -92,11 +91,11 @@ def rejudge_run(run: Path, names: Sequence[str], traits: list[str] | None, out: 
 
     if not names:
         raise InputError(f"--rejudge {run}: by whom? add --judge {_EXAMPLE}")
-    if out is not None:
-        check_folder(out)
-        if out.resolve() == run.resolve():
-            raise InputError(f"--out {out}: holds the run itself, which stays as it is; give another folder")
+    if out is not None and out.resolve() == run.resolve():
+        raise InputError(f"--out {out}: holds the run itself, which stays as it is; give another folder")
     profile = Profile.load(run)
+    if out is not None:
+        check_folder(out, *profile.models)
     if traits is not None:
         wanted = [Path(name).name for name in traits]  # a folder is called as its trait is
         if unknown := [name for name in wanted if name not in profile.traits]:
@@ -161,13 +160,18 @@ def errors_of(profile: Profile, traits: list[str] | None = None) -> dict[Key, Ju
     return known_errors(profile.judged, traits=traits)
 
 
-def check_folder(out: Path) -> None:
-    """Complain before the work, not after it."""
+def check_folder(out: Path, *models: str) -> None:
+    """Complain before the work, not after it. A folder with readings may be filled again by the same ``models``."""
     from upbringing.lineage import check_free
+    from upbringing.measure.profile import FILES, models_in
 
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: that is a file; give a folder")
     check_free(out, replaces=FILES)
+    there = models_in(out)
+    # What has answered as a hosted model is told more exactly: gpt-4o-2024-08-06 for gpt-4o.
+    if there and not all(any(one == m or (_HOSTED in m and one.startswith(m)) for m in models) for one in there):
+        raise InputError(f"--out {out}: holds readings of {', '.join(there)}, which stay; choose another folder")
 
 
 def check_alone(option: str, why: str = "asks no model anything", **others: Any) -> None:
@@ -245,4 +249,4 @@ def _print_counts(console: Console, what: str, counts: Sequence[tuple[str, int]]
         console.print(show.legible(f"{what}: {told}{' …' if len(counts) > 6 else ''}"))
 
 
-__all__ = ["FILES", "add_judges", "check_alone", "check_folder", "check_judge", "errors_of", "named", "rejudge_run"]
+__all__ = ["add_judges", "check_alone", "check_folder", "check_judge", "errors_of", "named", "rejudge_run"]

@@ -164,7 +164,7 @@ def measure(
     assert model is not None
     provoke = provoke or provoke_with is not None or wrappers is not None
     if out is not None:
-        judging.check_folder(out)
+        judging.check_folder(out, model)
     names = chosen(traits)
     known_traits(names)  # a misspelt name is found before the model is loaded
     rows = None if provoke_with is None else _rows(provoke_with)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from upbringing.errors import InputError
+from upbringing.lineage import write_whole
 from upbringing.measure import readings as kept
 from upbringing.measure import statistics
 from upbringing.measure.readings import LOGPROB, REFUSAL, REST, SAMPLED, SKILL, UNPLACED, Reading
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from upbringing.measure.judging.error import JudgeError, Key
 
-READINGS, SUMMARY = "readings.parquet", "summary.json"
+READINGS, SUMMARY, PAGE = "readings.parquet", "summary.json", "provoked.html"
+FILES = (READINGS, SUMMARY, PAGE)  # what a run of measuring leaves in its folder
 _ONE_READING = ["arm", "base", "trait", "family", "probe", "provocation", "way", "sample"]
 
 
@@ -210,14 +212,22 @@ class Profile(ValueTable):
 
     def save(self, folder: str | Path, errors: Mapping[Key, JudgeError] | None = None) -> Path:
         """Keep the readings (``readings.parquet``) and the summary (``summary.json``, one entry an arm where there are
-        several; ``errors``: see :meth:`summary`) in a folder."""
+        several; ``errors``: see :meth:`summary`) in a folder, each file whole or not at all. Those of an earlier
+        profile are replaced, and the page of what provoked it goes.
+
+        Raises:
+            InputError: the folder holds files of these names that no profile has written, or cannot be written.
+        """
         folder = Path(folder)
+        _check_ours(folder)
+        of_arms = {name: self.arm(name).summary(errors) for name in self.arms}
+        summary = self.summary(errors) if len(of_arms) < 2 else of_arms
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if (folder / READINGS).exists():
+                (folder / PAGE).unlink(missing_ok=True)
             kept.write(self.readings, folder / READINGS)
-            of_arms = {name: self.arm(name).summary(errors) for name in self.arms}
-            summary = self.summary(errors) if len(of_arms) < 2 else of_arms
-            (folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+            write_whole(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be written ({error.strerror or error}); choose another folder"
@@ -238,3 +248,27 @@ class Profile(ValueTable):
             f"Profile({', '.join(self.models)}: {len(self.traits)} traits, {len(self.bases)} bases, "
             f"{len(self.arms)} arms, {len(self._frame)} readings)"
         )
+
+
+def models_in(folder: Path) -> list[str]:
+    """The models of the profile that lies in a folder; none where no profile is there."""
+    file = folder / READINGS
+    return Profile(kept.read(file)).models if kept.are_there(file) else []
+
+
+def _check_ours(folder: Path) -> None:
+    """Raise where a file that is about to be replaced is not a profile's."""
+    for name, ours in ((READINGS, kept.are_there), (SUMMARY, _is_summary)):
+        if (folder / name).exists() and not ours(folder / name):
+            raise InputError(f"{folder / name}: is there already, and no profile has written it; choose another folder")
+
+
+def _is_summary(file: Path) -> bool:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(told, dict):
+        return False
+    arms = [told] if "traits" in told else list(told.values())
+    return bool(arms) and all(isinstance(one, dict) and {"model", "traits"} <= {*one} for one in arms)
