@@ -5,19 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
-from upbringing.measure.judging.rubric import IN_WORDS, YES_OR_NO, Rubrics, put, read_reply, rubric_hash
+from upbringing.measure.judging.rubric import (
+    IN_WORDS,
+    YES_OR_NO,
+    Rubrics,
+    put,
+    quoted,
+    read_reply,
+    rubric_hash,
+    situation,
+)
 from upbringing.measure.judging.verdict import AVOIDS, FAILED, SHOWS, Asked, Judging, Verdict
 from upbringing.measure.readings import UNSURE
 
 if TYPE_CHECKING:
     from upbringing.models import LM
+    from upbringing.traits import Probe
 
 _BATCH = 32  # so that judgements can be kept as they come
 _BAND_NATS = 0.5  # yes against no nearer to the threshold than this (0.38 to 0.62 at even odds) is no judgement
 _REPLY_TOKENS = 256
+_MARKED = f"{FAILED}: situation or answer hold marks that its own turns are made of, and cannot be quoted without them"
+
+
+def _marks_of(tokenizer: Any) -> tuple[tuple[str, ...], frozenset[int]]:
+    """The texts that stand for one token each whatever is around them, longest first, and their ids.
+
+    Names such as ``eos_token`` are few of them: what opens a turn is often none. White space, single characters and
+    plain words do no harm; the id of what is unknown is that of many texts.
+    """
+    added = dict(tokenizer.get_added_vocab())
+    special = {str(token) for token in tokenizer.all_special_tokens}
+    marks = {token for token in {*added, *special} if token in special or not token.strip().isalnum()}
+    marks = {token for token in marks if len(token.strip()) > 1}
+    ids = {added.get(token, tokenizer.convert_tokens_to_ids(token)) for token in marks} - {tokenizer.unk_token_id}
+    return tuple(sorted(marks, key=lambda token: (-len(token), token))), frozenset(ids)
 
 
 class _Local(Judging):
@@ -31,8 +56,14 @@ class _Local(Judging):
         self.lm, self.rubrics = lm, rubrics or Rubrics.of()
         self.name = f"{kind}:{(lm.name or 'model').rstrip('/').rpartition('/')[2]}@{lm.hash[:12]}"
         check_knows(lm, self.form.format(rubric="", situation="", answer=""), what="the judge")
-        special = [str(token) for token in getattr(lm.tokenizer, "all_special_tokens", [])]
-        self._never = tuple(sorted(special, key=len, reverse=True))
+        self._never, self._never_ids = _marks_of(lm.tokenizer)
+
+    def _holds_marks(self, probe: Probe, answer: str) -> bool:
+        """Whether a quotation would still read as the judge's own marks: some tokenizers change a text before they look
+        for these."""
+        texts = [quoted(text, self._never) for text in (situation(probe), answer)]
+        found = self.lm.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return any(self._never_ids.intersection(ids) for ids in found)
 
     def _questions(self, asked: Sequence[Asked]) -> list[str]:
         return [
@@ -44,11 +75,14 @@ class _Local(Judging):
         places = iter(range(len(asked)))
         while batch := list(islice(places, _BATCH)):
             part = [asked[place] for place in batch]
+            marked = [self._holds_marks(*one) for one in part]
+            clean = [one for one, holds in zip(part, marked, strict=True) if not holds]
             try:
-                found = self._judged(part)
+                judged = iter(self._judged(clean) if clean else [])
             except InputError as error:
-                found = [(f"{FAILED}: {error}", "")] * len(part)
-            for place, (probe, _), (outcome, detail) in zip(batch, part, found, strict=True):
+                judged = iter([(f"{FAILED}: {error}", "")] * len(clean))
+            for place, (probe, _), holds in zip(batch, part, marked, strict=True):
+                outcome, detail = (_MARKED, "") if holds else next(judged)
                 yield place, Verdict(outcome, detail, self.name, self.rubric_of(probe.trait))
 
     def _judged(self, asked: Sequence[Asked]) -> list[tuple[str, str]]:

@@ -127,7 +127,9 @@ def quoted(text: str, never: Iterable[str] = ()) -> str:
     """The text with a mark before each of its lines, and with what looks like the border of a turn broken up."""
     text = _TURNS.sub(lambda found: f"{found.group()} ", text)
     for token in never:
-        text = text.replace(token, f"{token[:1]} {token[1:]}") if len(token) > 1 else text
+        first = len(token) - len(token.lstrip()) + 1  # behind its first sign that is no white space
+        while first < len(token) and token in text:
+            text = text.replace(token, f"{token[:first]} {token[first:]}")
     return "\n".join(f"{_MARK}{line}" for line in text.splitlines() or [""])
 
 
