@@ -130,6 +130,17 @@ def test_a_rollback_ends_at_the_weights_of_the_last_look_in_band(tmp_path: Path)
     assert monitor.looks[-1].shifts["mean"].value > left.mean().value + 0.03
 
 
+def test_a_rollback_stands_though_the_trainer_loads_its_best_checkpoint_at_the_end(tmp_path: Path) -> None:
+    monitor = CharacterMonitor(every=6, bands={"mean": 0.0}, on_leave="rollback", **SURE)
+    best = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 1, "save_steps": 1}
+    trained = trainer(tmp_path, [monitor], max_steps=30, learning_rate=2e-4, load_best_model_at_end=True, **best)
+    before = weights(trained)
+    trained.train()
+    assert "checkpoint-5" in trained.state.best_model_checkpoint, "else what is loaded is what was rolled back to"
+    assert monitor.rolled_back == "step 0"
+    assert same(before, weights(trained))
+
+
 def test_by_default_a_run_too_short_is_looked_at_once_at_its_end_and_told_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,6 +62,7 @@ def trainer(
         model,
         TrainingArguments(str(folder), **{**given, **settings}),
         train_dataset=list(encoded()[:64]),
+        eval_dataset=list(encoded()[:8]) if "eval_strategy" in settings else None,
         data_collator=collated,
         processing_class=lm.tokenizer if processing else None,
         callbacks=list(callbacks),

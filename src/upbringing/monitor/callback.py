@@ -169,7 +169,12 @@ class CharacterMonitor(TrainerCallback):  # type: ignore[misc]
             self._keeper.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}", state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Look a last time, where something else ended the training early."""
+        """Look a last time, where something else ended the training early; and put good weights back once more.
+
+        A trainer with ``load_best_model_at_end`` has just loaded the checkpoint that it holds for the best.
+        """
+        if self.rolled_back not in ("", "nothing") and self._keeper is not None:
+            self._keeper.back(model)
         if self._pace is not None and self._looked < state.global_step and not self.rolled_back:
             self._look(args, state, control, model, stopping=False)
 
