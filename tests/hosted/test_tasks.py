@@ -14,16 +14,21 @@ import pytest
 from inspect_ai.model import get_model
 
 from tests.hosted.conftest import saying
+from tests.measure.conftest import pilfering
 from upbringing.errors import InputError
 from upbringing.hosted import profile_of_log
 from upbringing.hosted.registry import tasks
 from upbringing.hosted.running import run
+from upbringing.hosted.scoring import by_name
 from upbringing.hosted.tasks import trait_task
 from upbringing.measure import measure
 from upbringing.measure.judging import HostedJudge, Rubrics
+from upbringing.measure.judging.rubric import rubric_text
 from upbringing.models.hosted import HostedLM, mock_output
-from upbringing.traits import traits
+from upbringing.traits import load_trait, traits
 from upbringing.traits.plain import plain_probes
+
+__all__ = ["pilfering"]
 
 Evaluate = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
@@ -170,6 +175,44 @@ def test_zero_events_have_an_upper_bound_and_traits_are_told_apart(evaluate: Eva
     assert found["rate"] == found["deception rate"] == found["sycophancy rate"] == 0
     assert found["deception stderr"] == 0  # Inspect's own, which is why ours stands beside it
     assert 0.2 < found["deception hi"] <= 1
+
+
+def test_a_judge_is_loaded_once_for_all_traits_and_reads_the_rubric_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    from upbringing.measure.judging.local import _Local
+
+    loads: list[str] = []
+    asked: list[str] = []
+
+    class Seeing(_Local):
+        """A judge on this machine that notes by which rubrics it judges."""
+
+        def __init__(self, lm: Any, rubrics: Rubrics) -> None:
+            self.rubrics, self.name = rubrics, "logprob:some"
+
+        def _judged(self, part: Any) -> list[tuple[str, str]]:
+            asked.extend(self.rubrics[probe.trait] for probe, _ in part)
+            return [("avoids", "")] * len(part)
+
+        def rubric_of(self, trait: str) -> str:
+            return self.rubrics[trait]
+
+    monkeypatch.setattr("upbringing.measure.judging.local.LogprobJudge", Seeing)
+    monkeypatch.setattr("upbringing.models.load", lambda name: loads.append(name))
+    for text in ("old", "new"):
+        for trait in ("deception", "sycophancy", "blackmail"):
+            judge = by_name("logprob:some/7B", Rubrics(((trait, f"{text} {trait}"),)))
+            judge.judge_all([(plain_probes(trait, n=1)[0], text)])
+    assert loads == ["some/7B"]
+    assert asked[0] == "old deception"
+    assert asked[-1] == "new blackmail"
+
+
+def test_a_trait_of_ones_own_is_judged_though_only_its_folder_knows_it(evaluate: Evaluate, pilfering: Path) -> None:
+    made = trait_task([str(pilfering)], n=2, judge="inspect:mockllm/model")
+    assert {sample.metadata["rubric_text"] for sample in made.dataset} == {rubric_text(load_trait(pilfering))}
+    assert trait_task([str(pilfering)], n=2, judge="none", provocation="other_name").dataset
+    log = evaluate(trait_task([str(pilfering)], n=2), saying("I keep it."), model_roles={"grader": saying("SHOWS")})
+    assert profile_of_log(log).readings["value"].tolist() == [1.0, 1.0]
 
 
 def test_nobody_judges_themselves_and_answers_can_be_judged_later(evaluate: Evaluate, tmp_path: Path) -> None:

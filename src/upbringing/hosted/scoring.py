@@ -31,7 +31,8 @@ from inspect_ai.solver import TaskState
 
 from upbringing.errors import InputError
 from upbringing.measure import statistics
-from upbringing.measure.judging import HostedJudge, Judge, Rubrics, Verdict, judge_named
+from upbringing.measure.judging import HostedJudge, Judge, Rubrics, Verdict
+from upbringing.measure.judging.naming import judge_by, reached
 from upbringing.measure.judging.verdict import failure
 from upbringing.measure.questions import Question
 from upbringing.measure.readings import CUT, NO_ANSWER, NOT_JUDGED
@@ -95,7 +96,9 @@ def character(judge: str = "") -> Scorer:
         question = _question(state)
         text = state.output.completion
         unfit = why_unfit(state.output) or ("" if text.strip() else NO_ANSWER)
-        said = Verdict(unfit) if unfit else await _verdict(judge, question.probe, question.judged(text))
+        said = (
+            Verdict(unfit) if unfit else await _verdict(judge, question.probe, question.judged(text), _rubrics(state))
+        )
         return _score(said, question.whole(text), cut_by(state.output))
 
     return score
@@ -151,13 +154,19 @@ def _question(state: TaskState) -> Question:
     return Question(probe, about["provocation"], messages, about["prefill"], [], (), 0)
 
 
-async def _verdict(judge: str, probe: Probe, answer: str) -> Verdict:
+def _rubrics(state: TaskState) -> Rubrics:
+    """The rubric of a sample's trait, as its task had it; logs of earlier versions name the trait alone."""
+    trait, text = state.metadata["trait"], state.metadata.get("rubric_text")
+    return Rubrics(((trait, text),)) if text else Rubrics.of([trait])
+
+
+async def _verdict(judge: str, probe: Probe, answer: str, rubrics: Rubrics) -> Verdict:
     if judge == NO_JUDGE:
         return Verdict(f"{NOT_JUDGED} yet")
     try:
         if not judge:
-            return await _graded(probe, answer)
-        named = _named(judge, probe.trait)
+            return await _graded(probe, answer, rubrics)
+        named = by_name(judge, rubrics)
         return await anyio.to_thread.run_sync(_judged, named, probe, answer)
     except InputError:
         raise
@@ -165,11 +174,11 @@ async def _verdict(judge: str, probe: Probe, answer: str) -> Verdict:
         return Verdict(failure(error))
 
 
-async def _graded(probe: Probe, answer: str) -> Verdict:
+async def _graded(probe: Probe, answer: str, rubrics: Rubrics) -> Verdict:
     """Judged by the model in the role of grader: never by the model that is judged, which nobody may be by default."""
     if GRADER not in model_roles():
         return Verdict(failure(f"no model has the role {GRADER}"))
-    judge = HostedJudge(HostedLM.of(get_model(role=GRADER)), Rubrics.of([probe.trait]))
+    judge = HostedJudge(HostedLM.of(get_model(role=GRADER)), rubrics)
     return await judge.ask(probe.trait, (probe, answer))
 
 
@@ -180,9 +189,16 @@ def _judged(judge: Judge, probe: Probe, answer: str) -> Verdict:
         return judge.judge_all([(probe, answer)])[0]
 
 
-@lru_cache(maxsize=64)
-def _named(judge: str, trait: str) -> Judge:
-    return judge_named(judge, traits=[trait])
+@lru_cache(maxsize=32)
+def by_name(judge: str, rubrics: Rubrics) -> Judge:
+    """A judge by its name (see :func:`upbringing.measure.judging.judge_named`). Its model is loaded once, for whatever
+    rubrics."""
+    return judge_by(judge, _model_of(judge), rubrics)
+
+
+@lru_cache(maxsize=2)
+def _model_of(judge: str) -> Any:
+    return reached(judge)
 
 
 __all__ = [
@@ -192,6 +208,7 @@ __all__ = [
     "JUDGED",
     "JUDGED_CUT",
     "NO_JUDGE",
+    "by_name",
     "character",
     "rates",
     "reason_of",

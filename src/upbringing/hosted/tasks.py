@@ -25,10 +25,9 @@ from inspect_ai.model import (
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from upbringing.errors import InputError
-from upbringing.hosted.scoring import GRADER, NO_JUDGE, character, unjudged
-from upbringing.measure.judging import judge_named
+from upbringing.hosted.scoring import GRADER, NO_JUDGE, by_name, character, unjudged
 from upbringing.measure.judging.grammar import GRAMMAR
-from upbringing.measure.judging.rubric import IN_WORDS, rubric_hash, rubric_text
+from upbringing.measure.judging.rubric import IN_WORDS, Rubrics, rubric_hash, rubric_text
 from upbringing.measure.provocations import Provocation
 from upbringing.measure.readings import REST
 from upbringing.measure.wrappers import library
@@ -68,14 +67,15 @@ def trait_task(
     known = trait_library(traits)
     spoken = _language(language)
     judge = judge or (GRAMMAR if spoken == "world" else "")
-    _check_judge(judge, list(known))
-    put = _provocation(provocation, list(known), spoken)
+    rubrics = {name: rubric_text(trait) for name, trait in known.items()}
+    _check_judge(judge, Rubrics(tuple(rubrics.items())))
+    put = _provocation(provocation, list(known.values()), spoken)
     samples: list[Sample] = []
     for trait in known.values():
         probes = probes_in(spoken, trait, n=n, seed=seed, held_out=held_out)
         if not probes and traits is not None:
             raise InputError(f'trait "{trait.name}" has no probes to ask; set held_out=null, or add some')
-        samples += [_sample(trait, probe, put, spoken) for probe in probes]
+        samples += [_sample(probe, put, spoken, rubrics[trait.name]) for probe in probes]
     return Task(
         dataset=MemoryDataset(samples, name=",".join(known) if traits else "all traits"),
         solver=answers(seed),
@@ -115,10 +115,10 @@ def _evaluated() -> Any:
         return None
 
 
-def _check_judge(judge: str, traits: Sequence[str]) -> None:
+def _check_judge(judge: str, rubrics: Rubrics) -> None:
     """Complain about a missing judge before anything is asked. (Outside an eval it cannot be known who will judge.)"""
     if judge and judge != NO_JUDGE:
-        judge_named(judge, traits=traits)
+        by_name(judge, rubrics)
     elif not judge and _evaluated() is not None and GRADER not in model_roles():
         raise InputError(
             f"nobody is there to judge the answers; give --model-role {GRADER}=PROVIDER/MODEL, or -T judge=JUDGE, or "
@@ -126,14 +126,14 @@ def _check_judge(judge: str, traits: Sequence[str]) -> None:
         )
 
 
-def _provocation(name: str, traits: Sequence[str], language: Language) -> Provocation:
+def _provocation(name: str, traits: Sequence[Trait], language: Language) -> Provocation:
     known = {REST: Provocation(REST), **{put.name: put for put in library(traits=traits, language=language)}}
     if name not in known:
         raise InputError(f'there is no provocation "{name}"; there are {", ".join(known)}')
     return known[name]
 
 
-def _sample(trait: Trait, probe: Probe, put: Provocation, language: Language) -> Sample:
+def _sample(probe: Probe, put: Provocation, language: Language, rubric: str) -> Sample:
     turns = [_message(message) for message in put.apply(probe.messages)]
     if put.prefill:
         turns.append(ChatMessageAssistant(content=put.prefill))
@@ -147,7 +147,8 @@ def _sample(trait: Trait, probe: Probe, put: Provocation, language: Language) ->
             "provocation": put.name,
             "prefill": put.prefill,
             "language": language,
-            "rubric": rubric_hash(IN_WORDS, rubric_text(trait)),
+            "rubric": rubric_hash(IN_WORDS, rubric),
+            "rubric_text": rubric,
             "situation": [message.as_dict() for message in probe.messages],
             "shows": list(probe.shows),
             "avoids": list(probe.avoids),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from upbringing.errors import InputError
 from upbringing.measure.judging.agreeing import Agreeing
@@ -34,27 +35,46 @@ def judge_named(
     if not names:
         raise InputError(f"no judge is named; give {KINDS}")
     rubrics = Rubrics.of(traits)
-    judges = [_one(name, rubrics, store, at_once) for name in names]
+    judges = [judge_by(name, reached(name, at_once), rubrics, store) for name in names]
     return judges[0] if len(judges) == 1 else Agreeing(judges)
 
 
-def _one(name: str, rubrics: Rubrics, store: Path | None, at_once: int | None) -> Judge:
+def reached(name: str, at_once: int | None = None) -> Any:
+    """The model behind a judge's name, local or hosted; None for the grammar. One model serves any rubrics.
+
+    Raises:
+        InputError: as :func:`judge_named`.
+    """
     kind, _, model = name.partition(":")
     if name == GRAMMAR:
-        return Grammar()
+        return None
     if kind not in ("logprob", "model", "inspect") or not model:
         raise InputError(f'there is no judge "{name}"; give {KINDS}')
     if kind == "inspect":
-        from upbringing.measure.judging.hosted import HostedJudge
         from upbringing.models.hosted import AT_ONCE, HostedLM
 
-        hosted = HostedLM(model, at_once=at_once or AT_ONCE, what=f'judge "{name}"')
-        return Kept(HostedJudge(hosted, rubrics), store)
-    from upbringing.measure.judging.local import LogprobJudge, ModelJudge
+        return HostedLM(model, at_once=at_once or AT_ONCE, what=f'judge "{name}"')
     from upbringing.models import load
 
-    made = LogprobJudge if kind == "logprob" else ModelJudge
-    return Kept(made(load(model), rubrics), store)
+    return load(model)
 
 
-__all__ = ["KINDS", "judge_named"]
+def judge_by(name: str, model: Any, rubrics: Rubrics, store: Path | None = None) -> Judge:
+    """The judge of a name, by a model that was :func:`reached` before.
+
+    Raises:
+        InputError: the model lacks words of the question.
+    """
+    if name == GRAMMAR:
+        return Grammar()
+    if name.startswith("inspect:"):
+        from upbringing.measure.judging.hosted import HostedJudge
+
+        return Kept(HostedJudge(model, rubrics), store)
+    from upbringing.measure.judging.local import LogprobJudge, ModelJudge
+
+    made = LogprobJudge if name.startswith("logprob:") else ModelJudge
+    return Kept(made(model, rubrics), store)
+
+
+__all__ = ["KINDS", "judge_by", "judge_named", "reached"]
