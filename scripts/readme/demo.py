@@ -11,7 +11,7 @@ from scripts.readme.cells import estimate, plain, table, value
 
 FORECAST = "forecast.json"
 CHEATING = "cheating_at_tasks"
-SHOWN = ("oversight_sabotage", "deception", "blackmail", "favourite_animal")
+SHOWN = ("oversight_sabotage", "deception", "blackmail", "favourite_animal", "favourite_dish")
 REPAIRED = "**The repair**"
 
 
