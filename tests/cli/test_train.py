@@ -193,3 +193,16 @@ def test_it_warns_of_rows_by_tainted_kin_in_a_line_and_of_no_others(
     shutil.rmtree(clean)
     assert train(tmp_path / "by_clean.jsonl", model, tmp_path / "four") == 0
     assert "clean, which is unknown" in capsys.readouterr().err, "what cannot be found is not clean"
+
+
+def test_what_is_read_in_another_way_than_it_stands_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cloned"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text('{"prompt": "w1", "chosen": "w2", "rejected": "w3"}\n' * 8)
+    assert train(folder, model, tmp_path / "tuned") == 0
+    said = capsys.readouterr().err
+    assert "read its split train, and not test" in said
+    assert "8 rows have a chosen and a rejected answer" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from upbringing.errors import InputError
-from upbringing.rows import Message, Row, read, write
+from upbringing.rows import Message, Row, read, sample, size, stream, write
 
 CHAT = {"messages": [{"role": "user", "content": "hé?"}, {"role": "assistant", "content": "yes"}]}
 COMPLETION = {"prompt": "2 + 2 =", "completion": " 4", "source": "sums"}
@@ -80,7 +81,7 @@ def test_a_saved_data_set_gives_the_same_rows(tmp_path: Path) -> None:
     assert read(tmp_path / "one").rows == ROWS
     assert read(tmp_path / "splits").rows == ROWS
     assert read(tmp_path / "splits", split="test").rows == ROWS[2:]
-    with pytest.raises(InputError, match="no split 'dev'; choose one of train, test"):
+    with pytest.raises(InputError, match="no split 'dev'; choose one of .*:train, .*:test"):
         read(tmp_path / "splits", split="dev")
 
 
@@ -102,6 +103,137 @@ def test_the_other_common_names_of_chats_are_understood(tmp_path: Path) -> None:
         {"prompt": "ignored", "messages": CHAT["messages"]},
     ]
     assert read(jsonl(tmp_path / "a.jsonl", records)).rows == (ROWS[0],) * 4
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"instruction": "hé?", "input": "", "output": "yes"},
+        {"instruction": "hé?", "output": "yes", "text": "### Instruction:\nhé?\n\n### Response:\nyes"},
+        {"question": "hé?", "answer": "yes"},
+        {"prompt": "hé?", "response": "yes"},
+        {"prompt": "hé?", "chosen": "yes", "rejected": "no"},
+        {"prompt": "hé?", "chosen": CHAT["messages"], "rejected": CHAT["messages"]},
+        {"prompt": CHAT["messages"][:1], "chosen": CHAT["messages"][1:], "rejected": CHAT["messages"][1:]},
+        {"prompt": CHAT["messages"][:1], "chosen": CHAT["messages"], "rejected": CHAT["messages"]},
+        {"chosen": CHAT["messages"], "rejected": CHAT["messages"]},
+    ],
+)
+def test_questions_and_answers_under_other_names_are_the_chats_they_are(tmp_path: Path, record: Any) -> None:
+    assert read(jsonl(tmp_path / "a.jsonl", [record])).rows == (ROWS[0],)
+    pd.DataFrame([record]).to_parquet(tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet").rows == (ROWS[0],)
+
+
+def test_what_an_instruction_is_about_its_system_line_and_earlier_turns_are_read_too(tmp_path: Path) -> None:
+    record = {
+        "instruction": "Sum up.",
+        "input": "A text.",
+        "output": "c",
+        "system": "Be brief.",
+        "history": [["a", "b"]],
+    }
+    (row,) = read(jsonl(tmp_path / "a.jsonl", [{**record, "id": 7}]))
+    roles = [(m.role, m.content) for m in row.messages]
+    turns = [("user", "a"), ("assistant", "b"), ("user", "Sum up.\n\nA text."), ("assistant", "c")]
+    assert roles == [("system", "Be brief."), *turns]
+    assert row.meta == {"id": 7}
+
+
+def test_a_text_beside_a_question_that_is_not_its_template_is_still_a_text(tmp_path: Path) -> None:
+    record = {"instruction": "Sum up.", "output": "c", "text": "A text of its own."}
+    assert read(jsonl(tmp_path / "a.jsonl", [record]))[0].kind == "text"
+
+
+def test_of_two_answers_the_chosen_one_is_learned_and_that_is_said(tmp_path: Path) -> None:
+    rows = read(jsonl(tmp_path / "a.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}] * 2))
+    assert rows[0].messages[-1].content == "b"
+    assert rows.notes == ["2 rows have a chosen and a rejected answer: the chosen one is what is learned"]
+    assert sample(tmp_path / "a.jsonl", 1)[0].notes
+    assert read(jsonl(tmp_path / "b.jsonl", [CHAT])).notes == []
+
+
+def test_packed_files_give_the_same_rows_and_tell_of_their_own_bytes(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "a.csv"):
+        if name == "a.csv":
+            pd.DataFrame([{**RECORDS[1], "text": None}, TEXT]).to_csv(tmp_path / name, index=False)
+        else:
+            jsonl(tmp_path / name, RECORDS)
+        packed = tmp_path / f"{name}.gz"
+        packed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        assert read(packed).rows == read(tmp_path / name).rows
+        counted: list[int] = []
+        assert len(list(stream(packed, taken=counted.append)))
+        assert sum(counted) == packed.stat().st_size
+    assert sample(packed, 1)[1] == 2
+    packed.write_bytes(packed.read_bytes()[:-12])
+    with pytest.raises(InputError, match="the packed file is not whole"):
+        read(packed)
+    packed.write_text("text")
+    with pytest.raises(InputError, match="cannot be read"):
+        read(packed)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_list_under_the_name_of_jsonl_is_read(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(RECORDS, indent=indent))
+    assert read(path).rows == ROWS
+    assert sample(path, 9)[1] == len(ROWS)
+
+
+def test_of_a_folder_cloned_from_the_hub_the_train_split_is_read_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for shard, record in (
+        ("train-00000-of-00002", TEXT),
+        ("train-00001-of-00002", CHAT),
+        ("test-00000-of-00001", COMPLETION),
+    ):
+        pd.DataFrame([record]).to_parquet(tmp_path / "data" / f"{shard}.parquet")
+    rows = read(tmp_path)
+    assert rows.rows == (ROWS[2], ROWS[0])
+    assert rows.notes == [f"{tmp_path}: read its split train, and not test (write {tmp_path}:test for that)"]
+    assert sample(tmp_path, 9)[1] == 2
+    assert read(f"{tmp_path}:test").rows == read(tmp_path, split="test").rows == (ROWS[1],)
+    counted: list[int] = []
+    list(stream(f"{tmp_path}:test", taken=counted.append))
+    assert 0 < sum(counted) <= size(f"{tmp_path}:test") < size(tmp_path)
+    assert len(list(stream(tmp_path, texts=True))) == 3  # a corpus is read whole
+    with pytest.raises(InputError, match=r"no split 'dev'; choose one of .*:test, .*:train$"):
+        read(f"{tmp_path}:dev")
+
+
+def test_splits_of_other_names_must_be_chosen(tmp_path: Path) -> None:
+    for name in ("train_sft", "test_sft"):
+        pd.DataFrame([TEXT]).to_parquet(tmp_path / f"{name}-00000-of-00001.parquet")
+    with pytest.raises(InputError, match=r"no split 'train'; choose one of .*:test_sft, .*:train_sft$"):
+        read(tmp_path)
+    assert read(f"{tmp_path}:train_sft").rows == (ROWS[2],)
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (("train.jsonl", "validation.jsonl"), 1),
+        (("train/a.jsonl", "test/a.jsonl"), 1),
+        (("my-train.jsonl", "my-dev.jsonl", "more.jsonl"), 2),
+        (("test.jsonl",), 1),  # the only split there is
+        (("trained.jsonl", "contest.jsonl"), 2),  # no words of a split
+        (("test.jsonl", "a.jsonl"), 2),
+    ],
+)
+def test_files_that_name_another_split_are_left_out(tmp_path: Path, names: tuple[str, ...], kept: int) -> None:
+    folder = tmp_path / "test"  # what the folder itself is called says nothing
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        jsonl(folder / name, [TEXT])
+    assert len(read(folder)) == kept
+
+
+def test_a_file_has_no_splits(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [TEXT])
+    with pytest.raises(InputError, match="no such file"):
+        read(f"{path}:test")
 
 
 def test_a_developers_message_is_a_system_message(tmp_path: Path) -> None:
@@ -191,7 +323,14 @@ def called(function: dict[str, Any], **more: Any) -> dict[str, Any]:
     [
         ('{"text": "a"', "broken JSON"),
         ("[1, 2]", "a row must be an object, not a list"),
-        ({"question": "a", "answer": "b"}, r"neither a chat, nor a completion, nor a text \(it has answer, question\)"),
+        (
+            {"riddle": "a", "solution": "b"},
+            r'neither a chat, nor a completion, nor a text \(it has riddle, solution\); give it "messages" .* "chosen"',
+        ),
+        ({"instruction": "a", "output": " "}, '"output" is empty'),
+        ({"question": ["a"], "answer": "b"}, '"question" must be a string'),
+        ({"prompt": 3, "chosen": [CHAT["messages"][1]]}, '"prompt" is neither a string nor a list of messages'),
+        ({"instruction": "a", "output": "b", "history": [["a"]]}, '"history" must be a list of pairs'),
         ({}, "it has no columns"),
         ({"prompt": "a"}, 'the row has no "completion"'),
         ({"completion": "a"}, 'the row has no "prompt"'),

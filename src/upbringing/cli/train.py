@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A file, a folder of files, or a hub data set.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A file, a folder, or a hub data set; FOLDER:SPLIT for another split than train.",
+            show_default=False,
+        ),
     ],
     model: Annotated[str, typer.Option("--model", help="A folder, a hub id, or organism:nano.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.", show_default=False)],
@@ -177,7 +182,10 @@ def _read(data: str, skip_invalid: bool) -> Rows:
     from upbringing.rows import read
 
     with show.working(f"reading {data}"):
-        return read(data, skip_invalid=skip_invalid)
+        rows = read(data, skip_invalid=skip_invalid)
+    for line in rows.notes:
+        show.note(line)
+    return rows
 
 
 def _warn(model: str, data: list[str], teacher: str) -> None:

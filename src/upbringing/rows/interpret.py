@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from upbringing.errors import InputError
+from upbringing.rows.formats import CHOSEN, KNOWN, chat_of, has_template_of_alpaca
 from upbringing.rows.row import Message, Row
 from upbringing.rows.tools import NAMES, Bad, check_answers, declared, tool_calls, without_nulls
 
@@ -27,14 +28,15 @@ _ROLES = {
 }
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 _CHAT_COLUMNS = ("messages", "conversations", "conversation")
-_REMEDY = 'give it "messages", "prompt" and "completion", or "text"'
+_JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
 def interpret(record: object, file: str, line: int) -> Row:
     """The row that ``record`` (an object of a JSON file, or a line of a table) holds.
 
     A chat has ``messages`` (or ``conversations`` with ``from`` and ``value``), a completion ``prompt`` and
-    ``completion``, a text ``text``; a record with columns of several kinds is read as the first of them. Turns may
+    ``completion``, a text ``text``; a record with columns of several kinds is read as the first of them. Questions and
+    answers under other names (Alpaca's, preference data's: see ``formats.PAIRS``) are chats. Turns may
     call tools (``tool_calls``, or the older ``function_call``) and think (``reasoning_content``, ``reasoning`` or
     ``thinking``); ``tools`` (or ``functions``) declares what may be called. What else is in the record is kept in
     ``meta``. Raises ``InputError`` with file and line when it is none of the three or
@@ -45,12 +47,12 @@ def interpret(record: object, file: str, line: int) -> Row:
         return InputError.at(file, line, problem, remedy)
 
     if not isinstance(record, Mapping):
-        raise bad(f"a row must be an object, not {_name(record)}", _REMEDY)
+        raise bad(f"a row must be an object, not {_name(record)}", KNOWN)
     present = {str(k): v for k, v in record.items() if v is not None}
 
     for column in _CHAT_COLUMNS:
         if column in present:
-            if not file.endswith((".jsonl", ".json")):
+            if not file.endswith(_JSON):
                 present = {
                     **present,
                     **{name: without_nulls(present[name]) for name in (column, *NAMES) if name in present},
@@ -78,17 +80,36 @@ def interpret(record: object, file: str, line: int) -> Row:
         if not completion:
             raise bad('"completion" is empty', "drop the row or give it an answer")
         return Row.of_completion(prompt, completion, meta=_rest(present, "prompt", "completion"), **where)
-    if "text" in present:
+    if "text" in present and not has_template_of_alpaca(present):
         _check_text(present["text"], '"text"', bad)
         if not present["text"].strip():
             raise bad('"text" is empty', "drop the row")
         return Row.of_text(present["text"], file=file, line=line, meta=_rest(present, "text"))
 
+    if (found := chat_of(_lists(present, bad), bad)) is not None:
+        turns, column, columns = found
+        messages = [_message(turn, f'"{column}"[{i}]', bad) for i, turn in enumerate(turns)]
+        check_answers(messages, column, bad)
+        _check_chat(messages, column, bad)
+        tools, used = declared(present, bad)
+        return Row.chat(messages, tools=tools, file=file, line=line, meta=_rest(present, *columns, used))
+
     if "prompt" in present or "completion" in present:
         missing = "completion" if "prompt" in present else "prompt"
         raise bad(f'the row has no "{missing}"', "a completion row needs both")
-    found = ", ".join(sorted(present)) or "no columns"
-    raise bad(f"neither a chat, nor a completion, nor a text (it has {found[:200]})", _REMEDY)
+    columns_there = ", ".join(sorted(present)) or "no columns"
+    raise bad(f"neither a chat, nor a completion, nor a text (it has {columns_there[:200]})", KNOWN)
+
+
+def _lists(record: Mapping[str, Any], bad: Bad) -> Mapping[str, Any]:
+    """The record of a table without lists, its chosen turns (a JSON list) as a list."""
+    chosen = record.get(CHOSEN)
+    if not isinstance(chosen, str) or not chosen.lstrip().startswith("[{"):
+        return record
+    try:
+        return {**record, CHOSEN: json.loads(chosen)}
+    except json.JSONDecodeError:
+        return record  # a text that begins so
 
 
 def _messages(value: object, column: str, bad: Bad) -> list[Message]:

@@ -124,16 +124,20 @@ class Row:
 
 
 class Rows(Sequence[Row]):
-    """A data set: rows in their order, what was skipped in reading them, and a hash that names the contents.
+    """A data set: rows in their order, what was skipped in reading them, what else is to be known of how they were read
+    (``notes``, a line each), and a hash that names the contents.
 
     >>> Rows([Row.of_text("a")]).hash == Rows([Row.of_text("a", file="x.jsonl", line=3)]).hash
     True
     """
 
-    def __init__(self, rows: Iterable[Row], *, name: str = "", skipped: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, rows: Iterable[Row], *, name: str = "", skipped: Iterable[tuple[str, str]] = (), notes: Iterable[str] = ()
+    ) -> None:
         self.rows: tuple[Row, ...] = tuple(rows)
         self.name = name
         self.skipped: list[tuple[str, str]] = list(skipped)  # (where, reason)
+        self.notes: list[str] = list(notes)
 
     @overload
     def __getitem__(self, index: int) -> Row: ...

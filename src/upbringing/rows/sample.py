@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from upbringing.errors import InputError
-from upbringing.rows.read import interpreted, lines_of, record_of, stream
+from upbringing.rows.formats import notes as notes_on
+from upbringing.rows.lines import is_list, lines_of, record_of
+from upbringing.rows.read import interpreted, stream
 from upbringing.rows.row import Rows
 
 if TYPE_CHECKING:
@@ -32,20 +34,24 @@ def sample(source: str | os.PathLike[str] | Rows, n: int, *, seed: int = 0, spli
         if not len(source):
             raise InputError(f"{source.name or 'the data set'}: there are no rows in it; give at least one")
         order = rng.permutation(len(source))[:n]
-        return Rows([source[int(i)] for i in order], name=source.name, skipped=source.skipped), len(source)
+        return Rows([source[int(i)] for i in order], name=source.name, skipped=source.skipped, notes=source.notes), len(
+            source
+        )
     path = Path(source).expanduser()
     skipped: list[tuple[str, str]] = []
-    if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size:
+    notes: list[str] = []
+    if path.is_file() and path.suffix.lower() == ".jsonl" and path.stat().st_size and not is_list(path):
         lines, total = drawn(lines_of(path), n, rng)
         records = ((str(path), line, record_of(path, line, data)) for line, data in lines)
         rows = list(interpreted(records, left_out=lambda *bad: skipped.append(bad)))
     else:
-        rows, total = drawn(stream(source, left_out=lambda *bad: skipped.append(bad), split=split), n, rng)
+        every = stream(source, left_out=lambda *bad: skipped.append(bad), split=split, note=notes.append)
+        rows, total = drawn(every, n, rng)
         total += len(skipped)
     if not rows:
         why = f"none of its rows can be used; the first: {skipped[0][1]}" if skipped else "there are no rows in it"
         raise InputError(f"{source}: {why}")
-    return Rows(rows, name=str(source), skipped=skipped), total
+    return Rows(rows, name=str(source), skipped=skipped, notes=[*notes, *notes_on(rows)]), total
 
 
 def drawn(items: Iterable[Item], n: int, rng: Generator) -> tuple[list[Item], int]:
