@@ -44,6 +44,7 @@ def measure_task(
     ``epochs``: how many answers to each sample; None: as the task says.
     """
     from upbringing.cli import judging, show
+    from upbringing.cli.measure import check_any
     from upbringing.hosted import profile_of_log
     from upbringing.hosted.running import StoppedError, inspect_name, run
 
@@ -64,6 +65,8 @@ def measure_task(
     profile = _of_traits(profile_of_log(made), traits, task)
     _show(profile, before, json, source=", ".join(_path(log.location) for log in made), against=against, out=out)
     show.note(f"open the log: inspect view --log-dir {shlex.quote(str(logs))}")
+    if judge != "none":  # else they are judged later
+        check_any(profile, model)
     show.replay()
 
 

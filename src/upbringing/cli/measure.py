@@ -185,12 +185,16 @@ def measure(
             summary["provoked"] = found.beside()
             provoking.print_provoked(found, stderr=json == "-")
         if out is not None:
-            summary["readings"] = str(profile.save(out, judging.errors_of(profile, names)))
+            summary["readings"] = str(
+                profile.save(out, judging.errors_of(profile, names), sources=judging.sources_of(names))
+            )
     if provoke:
         summary["report"] = str(provoking.page(found, model, out))
     show.write_json(summary, json)
     if "report" in summary:
         show.note(f"open the page: {Path(summary['report']).absolute()}")
+    if judge or profile.nothing_said:
+        check_any(profile, model)
     show.replay()
 
 
@@ -210,6 +214,27 @@ def _resting(
     print_missing(profile, stderr=json == "-")
     judging.add_judges(profile, summary, judge, show.console(stderr=json == "-"))
     return profile, summary
+
+
+def check_any(profile: Profile, model: str) -> None:
+    """Complain where nothing at all could be asked or judged: a run that says nothing has not gone well."""
+    from upbringing.errors import InputError
+    from upbringing.measure.judging.verdict import FAILED
+    from upbringing.measure.readings import SKILL
+
+    of_traits = profile.readings[profile.readings["way"] != SKILL]
+    if of_traits["value"].notna().any():
+        return
+    counts = of_traits["missing"].map(_sort_of).value_counts()
+    reason = str(counts.index[0])
+    remedy = (
+        "take another --judge (answers kept with --out DIR are judged anew by --rejudge DIR)"
+        if reason.startswith(FAILED)
+        else "give a model that can be asked these probes (by its chat template and its context), or other --traits"
+    )
+    raise InputError(
+        f"{model}: not one of {len(of_traits)} readings has a value ({reason}: {counts.iloc[0]}); {remedy}"
+    )
 
 
 def _how(lm: LM | HostedLM, model: str, judge: Judge | None, samples: int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from upbringing.errors import InputError
 from upbringing.hosted.logs import profile_of_log
 from upbringing.measure.profile import Profile
-from upbringing.models.hosted import PREFIX, line_of, mock_output
+from upbringing.models.hosted import CHECK, PREFIX, line_of, mock_output
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
@@ -127,7 +127,7 @@ def inspect_model(model: str | LM) -> Model:
     except InputError:
         raise
     except Exception as error:  # an unknown provider, a missing key or client: each provider has its own
-        raise InputError(f"{model}: cannot be reached through Inspect: {line_of(error)}") from error
+        raise InputError(f"{model}: cannot be reached through Inspect: {line_of(error)}; {CHECK}") from error
 
 
 def inspect_name(model: str) -> str:

@@ -119,6 +119,11 @@ class Profile(ValueTable):
         """Sampled answers, under any provocation, that ran into a limit. They are judged as far as they go."""
         return int((self._frame["cut"] != "").sum())
 
+    @property
+    def nothing_said(self) -> bool:
+        """Whether no sampled answer was kept, judged or not."""
+        return not bool((self._frame["answer"] != "").any())
+
     def coherence_under(self, provocation: str) -> Estimate:
         """``coherence`` under a provocation."""
         return self._share_of_answers(provocation, lambda reason: ~reason.isin(UNPLACED))
@@ -210,10 +215,17 @@ class Profile(ValueTable):
             "bases": len(self.bases),
         }
 
-    def save(self, folder: str | Path, errors: Mapping[Key, JudgeError] | None = None) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        errors: Mapping[Key, JudgeError] | None = None,
+        *,
+        sources: Mapping[str, str] | None = None,
+    ) -> Path:
         """Keep the readings (``readings.parquet``) and the summary (``summary.json``, one entry an arm where there are
         several; ``errors``: see :meth:`summary`) in a folder, each file whole or not at all. Those of an earlier
-        profile are replaced, and the page of what provoked it goes.
+        profile are replaced, and the page of what provoked it goes. ``sources``: where traits were read from that are
+        not known by name, for :func:`sources_in`.
 
         Raises:
             InputError: the folder holds files of these names that no profile has written, or cannot be written.
@@ -222,6 +234,9 @@ class Profile(ValueTable):
         _check_ours(folder)
         of_arms = {name: self.arm(name).summary(errors) for name in self.arms}
         summary = self.summary(errors) if len(of_arms) < 2 else of_arms
+        for one in [summary] if len(of_arms) < 2 else of_arms.values():
+            for trait in {*one["traits"]} & {*(sources or {})}:
+                one["traits"][trait]["source"] = (sources or {})[trait]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / READINGS).exists():
@@ -254,6 +269,15 @@ def models_in(folder: Path) -> list[str]:
     """The models of the profile that lies in a folder; none where no profile is there."""
     file = folder / READINGS
     return Profile(kept.read(file)).models if kept.are_there(file) else []
+
+
+def sources_in(folder: Path) -> dict[str, str]:
+    """The folders and files of the traits of the profile that lies in a folder, as it was told when it was saved."""
+    if not _is_summary(folder / SUMMARY):
+        return {}
+    told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    arms = [told] if "traits" in told else told.values()
+    return {name: str(one["source"]) for arm in arms for name, one in arm["traits"].items() if "source" in one}
 
 
 def _check_ours(folder: Path) -> None:

@@ -159,7 +159,7 @@ def pose(lm: LM, asked: Sequence[Probe], provocations: Sequence[Provocation] = (
             ends = [] if probe.begins else closing
             choices = tuple(answer(messages, prompt, prefill, text) + ends for text in texts)
         except InputError as error:  # some templates know no system line
-            unasked = str(error)
+            unasked = str(error).removeprefix("the chat: ")
         unscored = unasked or words.unknown_in(texts) or ("" if texts else OPEN)
         longest = len(prompt) + max(map(len, choices), default=0)
         if not unscored and longest > lm.max_length:

@@ -32,6 +32,7 @@ FILTERED = "the provider's filter stopped it"
 RATE_LIMIT = "rate limit"
 EMPTY = "no answer"  # as readings call it
 MAX_TOKENS, MODEL_LENGTH = "max_tokens", "model_length"  # limits that cut an answer off
+CHECK = "check the names of provider and model, and that its client is installed and its key set"
 _MOCK = "mockllm/"
 _UNTOLD = ("api_key", "custom_outputs")  # settings that name no model
 _SHOWN = 200  # characters of an error
@@ -83,7 +84,7 @@ class HostedLM:
         try:
             self._model = get_model(name, memoize=False, **settings)
         except Exception as error:  # an unknown provider, a missing key, a missing client: each provider has its own
-            raise InputError(f"{what} cannot be reached: {line_of(error)}") from error
+            raise InputError(f"{what} cannot be reached: {line_of(error)}; {CHECK}") from error
         self.server = _server(self._model, name, settings)
 
     @classmethod

@@ -194,8 +194,9 @@ def _download(name: str) -> Path:
     except Exception as error:  # offline, proxies, time-outs: the hub client's own and its HTTP library's
         offline = constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE
         how = "unset HF_HUB_OFFLINE and download it once" if offline else "connect to the network once"
+        why = "it was not downloaded before, and HF_HUB_OFFLINE is set" if offline else _first_line(error)
         raise InputError(
-            f"{name}: not a folder here, and it cannot be downloaded from the hub ({_first_line(error)}); {how} "
+            f"{name}: not a folder here, and it cannot be downloaded from the hub ({why}); {how} "
             "(what was downloaded is found again offline), give the folder of a downloaded model, or use organism:nano"
         ) from error
 
