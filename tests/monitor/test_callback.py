@@ -51,7 +51,9 @@ def ran(folder: Path, monitor: Any = None, **settings: Any) -> tuple[Any, Spy]:
 )
 def test_training_is_the_same_to_the_bit_whether_watched_or_not(tmp_path: Path, settings: dict[str, Any]) -> None:
     alone, spy_alone = ran(tmp_path, **settings)
-    watched, spy_watched = ran(tmp_path, CharacterMonitor(TRAITS, every=1, provoke=True, probes_per_trait=1), **settings)
+    watched, spy_watched = ran(
+        tmp_path, CharacterMonitor(TRAITS, every=1, provoke=True, probes_per_trait=1), **settings
+    )
     assert same(weights(alone), weights(watched))
     assert spy_alone.drawn == spy_watched.drawn
     losses = [[e["loss"] for e in t.state.log_history if "loss" in e] for t in (alone, watched)]
