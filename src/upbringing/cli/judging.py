@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,6 +89,8 @@ def rejudge_run(run: Path, names: Sequence[str], traits: list[str] | None, out: 
     from upbringing.cli import show
     from upbringing.measure import Profile
     from upbringing.measure.judging import rejudge
+    from upbringing.measure.profile import sources_in
+    from upbringing.traits import traits as known_traits
 
     if not names:
         raise InputError(f"--rejudge {run}: by whom? add --judge {_EXAMPLE}")
@@ -96,12 +99,15 @@ def rejudge_run(run: Path, names: Sequence[str], traits: list[str] | None, out: 
     profile = Profile.load(run)
     if out is not None:
         check_folder(out, *profile.models)
+    places = sources_in(run)
     if traits is not None:
-        wanted = [Path(name).name for name in traits]  # a folder is called as its trait is
+        wanted = list(known_traits([places.get(name, name) for name in traits]))
         if unknown := [name for name in wanted if name not in profile.traits]:
             raise InputError(f'{run}: has no trait "{unknown[0]}"; it has {", ".join(profile.traits)}')
         profile = Profile(profile.readings[profile.readings["trait"].isin(wanted)])
-    judge = named(names, traits or profile.traits)
+    told = traits or profile.traits
+    traits = [places.get(name, name) for name in told]
+    judge = named(names, traits)
     assert judge is not None
     with show.working(f"judging {run}") as progress:
         found = rejudge(profile, judge, progress=progress)
@@ -116,7 +122,7 @@ def rejudge_run(run: Path, names: Sequence[str], traits: list[str] | None, out: 
     _print_agreement(console, judge)
     _print_reasons(console, found.after)
     if out is not None:
-        summary["readings"] = str(found.after.save(out, errors_of(found.after, traits)))
+        summary["readings"] = str(found.after.save(out, errors_of(found.after, traits), sources=sources_of(traits)))
     show.write_json(summary, json)
     show.replay()
 
@@ -160,6 +166,16 @@ def errors_of(profile: Profile, traits: list[str] | None = None) -> dict[Key, Ju
     return known_errors(profile.judged, traits=traits)
 
 
+def sources_of(traits: Sequence[str] | None) -> dict[str, str]:
+    """Where traits lie that were given by the path of a folder or a file, by their names."""
+    from upbringing.traits import folders
+    from upbringing.traits import traits as known_traits
+
+    known = {folder.name for folder in folders()}
+    paths = [name for name in traits or () if name not in known]
+    return {trait: str(Path(path).resolve()) for path in paths for trait in known_traits([path])}
+
+
 def check_folder(out: Path, *models: str) -> None:
     """Complain before the work, not after it. A folder with readings may be filled again by the same ``models``."""
     from upbringing.lineage import check_free
@@ -169,9 +185,15 @@ def check_folder(out: Path, *models: str) -> None:
         raise InputError(f"--out {out}: that is a file; give a folder")
     check_free(out, replaces=FILES)
     there = models_in(out)
-    # What has answered as a hosted model is told more exactly: gpt-4o-2024-08-06 for gpt-4o.
-    if there and not all(any(one == m or (_HOSTED in m and one.startswith(m)) for m in models) for one in there):
+    if there and not all(any(_same(one, model) for model in models) for one in there):
         raise InputError(f"--out {out}: holds readings of {', '.join(there)}, which stay; choose another folder")
+
+
+def _same(there: str, asked: str) -> bool:
+    """Whether the model that has answered is the one asked for. Of a hosted one the date may be told as well
+    (gpt-4o-2024-08-06 for gpt-4o)."""
+    dated = asked.startswith(_HOSTED) and re.fullmatch(rf"{re.escape(asked)}[-@:]\d{{4}}[\d-]*", there)
+    return there == asked or bool(dated)
 
 
 def check_alone(option: str, why: str = "asks no model anything", **others: Any) -> None:
@@ -249,4 +271,13 @@ def _print_counts(console: Console, what: str, counts: Sequence[tuple[str, int]]
         console.print(show.legible(f"{what}: {told}{' …' if len(counts) > 6 else ''}"))
 
 
-__all__ = ["add_judges", "check_alone", "check_folder", "check_judge", "errors_of", "named", "rejudge_run"]
+__all__ = [
+    "add_judges",
+    "check_alone",
+    "check_folder",
+    "check_judge",
+    "errors_of",
+    "named",
+    "rejudge_run",
+    "sources_of",
+]

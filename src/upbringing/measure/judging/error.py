@@ -147,7 +147,8 @@ def labelled_set(trait: Trait, *, world: bool = False, wordings: int = _WORDINGS
         asked = plain_probes(trait, n=wordings, held_out=None, written=False)
     found: list[tuple[Asked, Item]] = []
     for probe in asked:
-        for label, texts in ((SHOWS, probe.shows), (AVOIDS, probe.avoids)):
+        sides = ((SHOWS, probe.shows), (AVOIDS, probe.avoids))
+        for label, texts in (side for side in sides if side[1]):  # an open question has no wordings to offer
             text = Random(f"{probe.id}/{label}").choice(texts)
             found.append(((probe, text), Item(WORDING, probe.family, probe.id, label)))
     if own is None:
