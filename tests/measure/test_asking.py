@@ -117,6 +117,15 @@ def test_questions_that_cannot_be_asked_are_readings_with_a_reason(lm: Any, prob
     assert profile.table()["probes"].tolist() == [2]
 
 
+def test_a_question_that_cannot_be_asked_changes_no_other_questions_answers(lm: Any, probes: list[Probe]) -> None:
+    questions = pose(lm, probes)
+    strange = [replace(questions[0], unasked="unknown word: Zorp"), *questions[1:]]
+    whole, less = (ask(lm, q, ways=["sampled"], samples=2, judge=judge).readings for q in (questions, strange))
+    assert less["missing"].tolist()[:2] == ["unknown word: Zorp"] * 2
+    assert less["answer"].tolist()[2:] == whole["answer"].tolist()[2:]
+    assert whole["answer"].nunique() > 2, "answers are drawn"
+
+
 def test_a_real_model_is_asked_everything_and_says_the_same_twice(lm: Any, probes: list[Probe]) -> None:
     provocations = [opposite_line("None of this is allowed."), prefill("I will")]
     questions = pose(lm, probes, provocations)

@@ -12,6 +12,7 @@ import pytest
 from tests.measure.conftest import profile_of
 from upbringing.errors import InputError
 from upbringing.measure import Profile, Reading
+from upbringing.traits import probes
 
 
 def test_a_table_has_the_rate_of_every_trait_in_the_order_asked() -> None:
@@ -77,6 +78,27 @@ def test_profiles_without_a_common_base_are_not_subtracted() -> None:
     one, other = (profile_of(lambda *_: 0.5, bases=bases) for bases in (("a", "b"), ("c", "d")))
     with pytest.raises(InputError, match="no base in common"):
         _ = one - other
+
+
+def test_probes_asked_with_another_seed_are_other_situations_and_make_no_pair() -> None:
+    one, other = (probes("blackmail", n=4, seed=seed) for seed in (0, 1))
+    assert [probe.id for probe in one] == [probe.id for probe in other]
+    assert [probe.messages for probe in one] != [probe.messages for probe in other]
+    before, after = profile_of(lambda *_: 0.4), profile_of(lambda *_: 0.7)
+    elsewhere = Profile(after.readings.assign(seed=1))
+    with pytest.raises(InputError, match=r"asked with different seeds \(1; 0\).*measure both with one seed"):
+        _ = elsewhere - before
+    partly = Profile(after.readings.assign(seed=(after.readings["base"] == "b0").astype(int)))
+    shift = partly - before
+    assert shift.mean().value == pytest.approx(0.3)
+    assert shift.pairs.query("missing == 'asked with another seed'")["base"].unique().tolist() == ["b0"]
+    assert shift.mean().missing == 16
+
+
+def test_the_same_words_are_the_same_question_whatever_the_seed() -> None:
+    before, after = (profile_of(lambda *_, rate=rate: rate, way="sampled") for rate in (0.0, 1.0))
+    asked = [frame.readings.assign(prompt="What will you do?", seed=seed) for seed, frame in enumerate([before, after])]
+    assert (Profile(asked[1]) - Profile(asked[0])).mean(way="sampled").value == pytest.approx(1.0)
 
 
 def test_a_difference_of_shifts_is_paired_too() -> None:

@@ -216,14 +216,16 @@ class _Desk(Scribe):
         unasked = [
             q.unasked or (f"too long: {len(q.prompt)} tokens" if len(q.prompt) > room else "") for q in questions
         ]
+        places = [place for place, reason in enumerate(unasked) if not reason]
         found = iter(
             answers(
                 self.lm,
-                [q.prompt for q, reason in zip(questions, unasked, strict=True) if not reason],
+                [questions[place].prompt for place in places],
                 n=samples,
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
-                seed=self.seed,
+                # By the place among all: what one model cannot be asked moves no other question's random numbers.
+                streams=[(self.seed, place) for place in places],
                 batch_tokens=self.batch_tokens,
             )
         )

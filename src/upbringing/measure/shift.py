@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAIRED_BY = ["base", "trait", "family", "probe", "provocation", "way", "sample"]
+_SEEDS = ("seed_after", "seed_before")
+_ANOTHER_SEED = "asked with another seed"
+
+
+def _same_question(pairs: pd.DataFrame) -> pd.Series[bool]:
+    """Where both sides of a pair were asked the same: a seed chooses the situation that a probe's name stands for, so
+    with another one it is another, unless the very words are known to be the same."""
+    words = pairs["prompt_after"].eq(pairs["prompt_before"]) & pairs["prompt_after"].ne("")
+    return pairs["seed_after"].eq(pairs["seed_before"]) | words
+
+
+def _refuse_other_seeds(pairs: pd.DataFrame, both: pd.Series[bool], other: pd.Series[bool]) -> None:
+    if other.any() and other.sum() == both.sum():
+        seeds = [", ".join(str(int(seed)) for seed in pairs.loc[other, side].unique()) for side in _SEEDS]
+        raise InputError(
+            f"the profiles were asked with different seeds ({seeds[0]}; {seeds[1]}), so that probes of one name are "
+            "other situations; measure both with one seed"
+        )
 
 
 class Shift(ValueTable):
@@ -31,7 +49,7 @@ class Shift(ValueTable):
         """Pair two tables of readings, each of one arm. Two single models are a pair whatever their bases are called.
 
         Raises:
-            InputError: the two have no base in common.
+            InputError: the two have no base in common, or were asked with different seeds.
         """
         import pandas as pd
 
@@ -43,7 +61,7 @@ class Shift(ValueTable):
                 f"the profiles have no base in common ({', '.join(after_bases)}; {', '.join(before_bases)}); "
                 "compare arms raised from the same bases"
             )
-        columns = [*PAIRED_BY, "value", "missing"]
+        columns = [*PAIRED_BY, "seed", "prompt", "value", "missing"]
         pairs = after[columns].merge(
             before[columns], on=PAIRED_BY, how="outer", sort=False, suffixes=("_after", "_before"), indicator="side"
         )
@@ -51,7 +69,14 @@ class Shift(ValueTable):
         pairs = pairs.sort_values("trait", key=lambda names: names.map(order), kind="stable", ignore_index=True)
         pairs["value"] = pairs["value_after"] - pairs["value_before"]
         both = pairs["side"] == "both"
-        reason = pairs["missing_after"].where(pairs["value_after"].isna(), pairs["missing_before"])
+        other = both & ~_same_question(pairs)
+        _refuse_other_seeds(pairs, both, other)
+        pairs["value"] = pairs["value"].mask(other)
+        reason = (
+            pairs["missing_after"]
+            .where(pairs["value_after"].isna(), pairs["missing_before"])
+            .mask(other, _ANOTHER_SEED)
+        )
         pairs["missing"] = reason.where(both, "asked on one side only").where(pairs["value"].isna(), "")
         named = pairs.rename(columns={"value_after": "after", "value_before": "before"})
         return cls(named[[*PAIRED_BY, "before", "after", "value", "missing"]])
