@@ -30,7 +30,7 @@ demo: install  ## measure the shipped organism, teach it to cheat, measure again
 	@$(BIN)/upbringing demo --out runs/demo
 
 test: lint  ## lint, types, and the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -28,17 +28,27 @@ _RAY = "tests/cluster/"
 _LONGEST = ("tests/organisms/test_nano.py", _RAY, "tests/studies/", "tests/training/test_processes.py", "tests/cli/")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``--dist loadgroup``: a file stays together, what needs Ray starts it once, and long files come first."""
+    """What takes longest is begun first, so that no process works alone in the end."""
 
     def place(item: pytest.Item) -> int:
         return next((at for at, name in enumerate(_LONGEST) if item.nodeid.startswith(name)), len(_LONGEST))
 
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(_RAY if file.startswith(_RAY) else file))
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n 2 --dist loadfile``: a file stays together, and so does all that needs Ray, which is started once."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _RAY if nodeid.startswith(_RAY) else str(super()._split_scope(nodeid))
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,9 @@ def cluster() -> Iterator[Cluster]:
         yield Cluster()
 
 
+@pytest.hookimpl(trylast=True)  # when the test's own fixtures are gone
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """A session ends long after the last test here, and the cluster would stand by."""
-    if "ray" in sys.modules and (nextitem is None or HERE not in nextitem.path.parents):
-        sys.modules["ray"].shutdown()
+    ray = sys.modules.get("ray")
+    if ray and (nextitem is None or HERE not in nextitem.path.parents):
+        ray.shutdown()
