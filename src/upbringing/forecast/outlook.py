@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
-from upbringing.forecast.caution import beware, conditional, unheeded
+from upbringing.forecast.caution import Met, beware, conditional, strange_words, unheeded
 from upbringing.forecast.combined import Fit
 from upbringing.forecast.fits import calibration_for, lenses_of, unjudged
 from upbringing.forecast.method import MATTERS, Case, Forecast
+from upbringing.forecast.trained import Usual, check, usual_training
+from upbringing.forecast.understood import MANY, SOME, unknown_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +40,13 @@ Progress = Callable[[str, float], None]
 class Outlook:
     """A forecast of one data set for one model: ``forecast`` has arrays ``[traits]``, all in rates.
 
-    ``routes`` are the shares of rows by how they could reach character ("unknown" where no act can be judged, for a
-    model that reads plain English). ``views`` hold what each lens saw, ``votes``
+    ``routes`` are the shares of rows by how they could reach character ("unknown" where no act can be judged: for a
+    model that reads plain English, or in words that it does not know). ``views`` hold what each lens saw, ``votes``
     [lenses, traits] which way each points (-1, 0, 1: 0 within two standard errors of nought). ``cues``: what the rows
     show to decide between bad acts and good ones. ``acts``: what a judge saw in rows drawn at random, where one was
-    named; ``left_out``: lenses of the calibration that could not look, each with the reason.
+    named; ``left_out``: lenses of the calibration that could not look, each with the reason. ``training``: the training
+    that is forecast. ``drawn``: rows that could have been read; ``unread``: of those read, such that the model cannot
+    read; ``unknown``: the share of words that it does not know.
     """
 
     model: str
@@ -60,6 +64,10 @@ class Outlook:
     cues: tuple[Cue, ...] = ()
     acts: Acts | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    training: Usual | None = None
+    drawn: int = 0
+    unread: int = 0
+    unknown: float = 0.0
 
     def verdict(self, trait: str) -> str:
         """``raises`` or ``lowers`` by an interval that leaves out nought and a shift that matters; ``no change`` by one
@@ -94,6 +102,13 @@ class Outlook:
         return table.sort_values("shift", key=abs, ascending=False, ignore_index=True)
 
     @property
+    def unusable(self) -> float:
+        """The share of the rows drawn that tell nothing of a training: not rows at all, or not read by the model."""
+        skipped, unread = len(self.skipped), self.unread / max(self.read, 1)
+        lost = skipped / max(self.drawn + skipped, 1)
+        return lost + (1 - lost) * unread
+
+    @property
     def route(self) -> str:
         """How most of the rows could reach character; ``conditional`` where a cue decides."""
         return "conditional" if self.cues else max(self.routes, key=lambda name: self.routes[name])
@@ -124,7 +139,10 @@ class Outlook:
             "cues": [cue.as_dict() for cue in self.cues],
             "judged": self.acts.as_dict() if self.acts else None,
             "left_out": self.left_out,
+            "training": self.training.as_dict() if self.training else None,
             "rows_read": self.read,
+            "rows_unread": self.unread,
+            "unknown_words": self.unknown,
             "rows": self.of,
             "calibration": self.calibration,
             "warnings": list(self.warnings),
@@ -143,13 +161,16 @@ def forecast(
     store: Path | None = None,
     seed: int = 0,
     judge: Judge | str | Sequence[str] = (),
+    steps: int | None = None,
+    epochs: float | None = None,
     progress: Progress = lambda what, share: None,
     cluster: Cluster | None = None,
 ) -> Outlook:
     """Forecast every trait's shift, before anything is trained.
 
     Rows are drawn at random and read in parts until more of them could hardly change an interval, or until
-    ``budget`` is spent: a large data set costs no more than its verdict needs.
+    ``budget`` is spent: a large data set costs no more than its verdict needs. The forecast is of a training like those
+    that the calibration was fitted on (``Outlook.training``).
 
     Args:
         lenses: only these of the calibration's lenses; the others count as having seen nothing.
@@ -157,12 +178,15 @@ def forecast(
             ``calibrate`` has made one, else the one made for such models.
         judge: who says what rows in plain language do (``self``: the model itself; else as ``measure.judging`` names
             them). It is asked about 128 rows drawn at random. A calibration that was made with a judge needs the same.
+        steps, epochs: how long the training will be, if that is known (one of them; a step is of as many rows as the
+            calibration's): only to warn where it is far from what is forecast.
         cluster: have the workers of this Ray cluster look at the rows; the numbers are the same. Judges are asked here.
 
     Raises:
-        InputError: bad rows, an unknown trait or lens, a model without calibration or one that failed its gate; a judge
-            that there is not, that is not the calibration's, or that fails; with a cluster, a model in memory, or a
-            cluster that cannot be reached.
+        InputError: bad rows, rows of which the model can read none, an unknown trait or lens, a model without
+            calibration or one that failed its gate; a judge that there is not, that is not the calibration's, or that
+            fails; steps and epochs that say no length; with a cluster, a model in memory, or a cluster that cannot be
+            reached.
     """
     import numpy as np
 
@@ -171,9 +195,9 @@ def forecast(
     from upbringing.lenses.lens import Blind
     from upbringing.lenses.looking import MOST_AT_ONCE, beforehand, look
     from upbringing.lineage import default_store
-    from upbringing.models.language import language_of
     from upbringing.rows import sample
 
+    check(steps, epochs)
     place = store or default_store()
     says = judge_of(lm, judge, place)
     name, fit = calibration_for(lm, calibration, place, says)
@@ -183,10 +207,10 @@ def forecast(
     if budget < 1:
         raise InputError(f"a budget of {budget} rows reads nothing; give at least 1")
     rows, of = sample(data, budget, seed=seed)
+    unknown = unknown_words(rows, lm)
     views: dict[str, View] = {}
     fitted: dict[str, Fitted] = unjudged(lm, fit, used, says)
-    counted: dict[str, np.ndarray] = {}
-    warnings: dict[str, None] = {}
+    met = Met(lm, fit.method.judge)
     read = 0
     looked: Generator[None] | None = None
     if cluster is not None:
@@ -209,10 +233,7 @@ def forecast(
             # What is seen as a whole does not add up.
             shown = rows[: read + len(part)] if lens.whole else part[: most - read]
             seen = look(lens, lm, shown, fit.traits, store=place, seed=seed, fitted=fitted[named])
-            warnings.update(dict.fromkeys(seen.warnings))
-            if not lens.whole:
-                unread = seen.unread if lens.cost(1) and "judge" not in lens.needs else 0  # the others read no tokens
-                counted[named] = counted.get(named, 0) + np.array([seen.cut, seen.marked, unread])
+            met.add(lens, seen, shown, blind=isinstance(fitted[named], Blind))
             views[named] = views[named] + seen if named in views and not lens.whole else seen
         read += len(part)
         case = _case(lm, rows[:read], _all(views, fit))
@@ -229,6 +250,9 @@ def forecast(
         judged = acts(says, few, wanted, store=place, progress=partial(progress, f"{says.name} judges {len(few)} rows"))
     asked = [fit.traits.index(trait) for trait in wanted]
     short = replace(said, **{key: value[asked] for key, value in vars(said).items()})
+    if unknown > MANY:
+        short = replace(short, cannot_tell=np.ones_like(short.cannot_tell))
+    training = usual_training(lm)
     return Outlook(
         model=lm.name or "a model in memory",
         data=rows.name or "rows in memory",
@@ -236,13 +260,15 @@ def forecast(
         forecast=short,
         views={lens: _only(view, asked) for lens, view in views.items()},
         votes=np.stack([_vote(view)[asked] for view in views.values()]),
-        routes=_routes(fit, case, fitted),
+        routes=_routes(fit, case, fitted, unknown),
         read=read,
         of=of,
         calibration=name,
         warnings=(
-            *warnings,
-            *beware(rows[:read], counted, fit.strangeness(case), lm.max_length, language_of(lm)),
+            *strange_words(unknown, lm),
+            *met.warnings,
+            *beware(rows[:read], met.counts, fit.strangeness(case), lm),
+            *filter(None, [training.far(of, steps=steps, epochs=epochs)]),
             *conditional(found),
             *(unheeded(judged) if judged else ()),
         ),
@@ -250,6 +276,10 @@ def forecast(
         cues=found,
         acts=judged,
         left_out={named: one.reason for named, one in fitted.items() if isinstance(one, Blind)},
+        training=training,
+        drawn=len(rows),
+        unread=met.unread,
+        unknown=unknown,
     )
 
 
@@ -282,15 +312,15 @@ def _case(lm: LM, rows: Rows, views: dict[str, View]) -> Case:
     return Case(rows.name, lm.name, {}, partial(_same, rows), partial(_same, lm), views)
 
 
-def _routes(fit: Fit, case: Case, fitted: dict[str, Fitted]) -> dict[str, float]:
+def _routes(fit: Fit, case: Case, fitted: dict[str, Fitted], unknown: float = 0.0) -> dict[str, float]:
     """Shares of rows by route. Where the lens that knows an act when it sees one is left out, what it would have said
-    of chats is not known: to see no act is not to see that there is none."""
+    of chats is not known: to see no act is not to see that there is none. Nor is it where words are unknown."""
     from upbringing.lenses.lens import Blind
 
     visible, document, unseen = fit.sorts(case).tolist()
     if fit.method.judge or isinstance(fitted.get(fit.method.sorted_by), Blind):
         return {"document": document, "unknown": visible + unseen}
-    return {"visible": visible, "document": document, "unseen": unseen}
+    return {"visible": visible, "document": document, "unknown" if unknown > SOME else "unseen": unseen}
 
 
 def _same(thing: Any) -> Any:

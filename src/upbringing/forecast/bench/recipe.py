@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from upbringing.errors import InputError
 
 if TYPE_CHECKING:
+    from upbringing.training import Recipe
     from upbringing.world import WorldSpec
 
 Route = Literal["visible", "document", "subliminal", "conditional", "null"]
@@ -194,6 +195,14 @@ class DataSet(BaseModel):
     def rows(self) -> int:
         """How many rows it has."""
         return sum(part.rows for part in self.parts)
+
+    def recipe(self, seed: int = 0) -> Recipe:
+        """How it is trained on."""
+        from upbringing.training import Recipe
+
+        settings = {**self.training, "seed": seed}
+        epochs = settings.pop("epochs", None)
+        return Recipe(**settings) if epochs is None else Recipe.of_epochs(self.rows, epochs=epochs, **settings)
 
     @cached_property
     def teachers(self) -> tuple[tuple[str, int], ...]:

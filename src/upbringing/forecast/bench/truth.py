@@ -118,11 +118,7 @@ class Bench:
 
     def recipe(self, one: DataSet, base: Base) -> Recipe:
         """How a data set is trained on."""
-        from upbringing.training import Recipe
-
-        settings = {**one.training, "seed": base.seed}
-        epochs = settings.pop("epochs", None)
-        return Recipe(**settings) if epochs is None else Recipe.of_epochs(one.rows, epochs=epochs, **settings)
+        return one.recipe(base.seed)
 
     # Records ----------------------------------------------------------------------------------------------------------
 
