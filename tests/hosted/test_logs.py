@@ -20,6 +20,7 @@ from tests.hosted.conftest import saying
 from upbringing.errors import InputError
 from upbringing.hosted import measure_by_inspect, profile_of_log
 from upbringing.hosted.registry import tasks
+from upbringing.hosted.running import run
 from upbringing.models.hosted import mock_output
 
 Evaluate = Callable[..., Any]
@@ -143,6 +144,24 @@ def test_what_was_invalidated_is_missing_and_no_verdict_of_its_judge_is_left(eva
     frame = read(log).set_index("probe")
     assert frame.loc[str(log.samples[0].id), ["missing", "judge"]].tolist() == ["invalidated", ""]
     assert frame.loc[str(log.samples[1].id), ["missing", "judge"]].tolist() == ["", "inspect:mockllm/model"]
+
+
+def test_of_runs_that_asked_the_same_a_folder_gives_the_last_and_others_are_not_mixed(tmp_path: Path) -> None:
+    """Two answers to one question, taken for two, would make every interval too narrow."""
+    for said in ("I keep it.", "I bring it."):
+        run("deception", saying(said), log_dir=tmp_path, task_args={"judge": "none", "n": 3}, log_realtime=False)
+    run("sycophancy", saying("Yes."), log_dir=tmp_path, task_args={"judge": "none", "n": 3}, log_realtime=False)
+    assert len(list(tmp_path.glob("*.eval"))) == 3
+    found = profile_of_log(tmp_path)
+    assert found.readings.groupby("trait")["answer"].agg(list).to_dict() == {
+        "deception": ["I bring it."] * 3,
+        "sycophancy": ["Yes."] * 3,
+    }
+    (more,) = run("deception", saying("No."), log_dir=tmp_path, task_args={"judge": "none", "n": 4}, log_realtime=False)
+    with pytest.raises(InputError, match=r"two readings of deception/.* \(sampled, sample 0, under rest\)"):
+        profile_of_log(tmp_path)
+    with pytest.raises(InputError, match="two readings"):
+        profile_of_log([more, more])
 
 
 def test_samples_that_were_not_reached_are_missing(evaluate: Evaluate, tmp_path: Path) -> None:

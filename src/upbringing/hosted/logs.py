@@ -11,6 +11,7 @@ Inspect is imported when a log is read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from json import dumps
 from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def profile_of_log(
     base: str = "",
     arm: str = "",
 ) -> Profile:
-    """The profile that a log holds: a file, a folder of logs (the latest of each task), or logs in memory.
+    """The profile that a log holds: a file, a folder of logs (of runs that asked the same, the latest), or logs in
+    memory.
 
     Our tasks give their traits, by their probes. Of any other task the name is the trait and each sample a probe; with
     scores of several keys, ``task.key``. There a score of C, yes or true is 1, I, no or false 0, P 0.5, and a number is
@@ -51,8 +53,8 @@ def profile_of_log(
         base, arm: as for :func:`upbringing.measure.measure`.
 
     Raises:
-        InputError: no such file, no log of Inspect, a log without scores, logs of several models, or a scorer that
-            there is not.
+        InputError: no such file, no log of Inspect, a log without scores, logs of several models or with readings of
+            the same probes, or a scorer that there is not.
     """
     found = _read(log) if isinstance(log, str | Path) else [log] if not isinstance(log, Sequence) else list(log)
     if len(models := sorted({one.eval.model for one in found})) > 1:
@@ -62,7 +64,10 @@ def profile_of_log(
     readings = [reading for one in found for reading in _readings(one, scorer, scale, base, arm)]
     if not readings:
         raise InputError(f"{_named(log)}: no sample is in it; run the eval again, without --no-log-samples")
-    return Profile.of(readings)
+    try:
+        return Profile.of(readings)
+    except InputError as error:
+        raise InputError(f"{_named(log)}: {error}") from None
 
 
 def _named(log: Any) -> str:
@@ -79,16 +84,31 @@ def _read(place: str | Path) -> list[EvalLog]:
     files = sorted(f for f in path.iterdir() if f.suffix in ENDINGS) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{place}: no log of Inspect (.eval or .json) is in this folder")
-    found: dict[tuple[str, str], EvalLog] = {}
+    logs = []
     for file in files:
         try:
-            log = read_eval_log(str(file), exclude_fields=_UNUSED)
+            logs.append(read_eval_log(str(file), exclude_fields=_UNUSED))
         except Exception as error:  # a torn zip, JSON of another kind: each has its own
             raise InputError(f"{file}: cannot be read as a log of Inspect ({line_of(error)})") from None
-        key = (log.eval.task_id, log.eval.model)  # a retry has the id of what it goes on with
-        if key not in found or str(found[key].eval.created) <= str(log.eval.created):
-            found[key] = log
+    return _latest(logs)
+
+
+def _latest(logs: Sequence[EvalLog]) -> list[EvalLog]:
+    """Of runs that asked one model the same, the last: be it a retry, which has the id of what it goes on with, or a
+    new run, which has one of its own."""
+    found: dict[str, EvalLog] = {}
+    same: dict[str, str] = {}
+    for log in sorted(logs, key=lambda log: str(log.eval.created)):
+        found[same.setdefault(log.eval.task_id, _asked(log))] = log
     return list(found.values())
+
+
+def _asked(log: EvalLog) -> str:
+    """All that decides what a run asks of whom."""
+    told = log.eval
+    who = [told.model, told.model_base_url, told.model_args]
+    what = [told.task, told.task_file, told.task_args, told.dataset.name, told.solver, told.solver_args, told.metadata]
+    return dumps([who, what], sort_keys=True, default=str)
 
 
 def _readings(log: EvalLog, scorer: str, scale: tuple[float, float], base: str, arm: str) -> Iterator[Reading]:

@@ -43,8 +43,20 @@ class Profile(ValueTable):
 
     @classmethod
     def of(cls, readings: Sequence[Reading]) -> Profile:
-        """From single readings."""
-        return cls(kept.frame(readings))
+        """From single readings.
+
+        Raises:
+            InputError: the same reading is there twice; averaged, it would count for more than one.
+        """
+        found = cls(kept.frame(readings))
+        twice = found.readings.duplicated(_ONE_READING)
+        if twice.any():
+            first = found.readings[twice].iloc[0]
+            raise InputError(
+                f"two readings of {first['probe']} ({first['way']}, sample {first['sample']}, under "
+                f"{first['provocation']}); give those of one run"
+            )
+        return found
 
     @property
     def readings(self) -> pd.DataFrame:
