@@ -101,3 +101,21 @@ def test_an_unknown_provider_has_a_remedy(capsys: pytest.CaptureFixture[str]) ->
     assert status == 2
     assert 'model "inspect:nobody/model" cannot be reached' in said
     assert "check the names of provider and model" in said
+
+
+@pytest.mark.parametrize("error", ["torch", "python"])
+def test_where_memory_runs_out_that_is_said_with_what_needs_less(
+    error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def no_room(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("Tried to allocate 20.00 GiB.\nmore") if error == "torch" else MemoryError
+
+    monkeypatch.setattr("upbringing.models.score_choices", no_room)
+    model = saved(plain.llama(), tmp_path / "model")
+    status, said = told(capsys, ["measure", model, "--traits", "deception"])
+    assert status == 1
+    assert said.startswith("upbringing: out of memory (")
+    assert "more" not in said.split("; ")[0]
+    assert "--dtype bfloat16, --device auto" in said

@@ -58,7 +58,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             raise _leave("stopped; what was finished is kept: run the same again to go on", 130) from None
         except BrokenPipeError:  # `| head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (InputError, OSError, RuntimeError) as error:
+        except (InputError, OSError, RuntimeError, MemoryError) as error:
             known = _explained(error)
             if known is None or os.environ.get("UPBRINGING_DEBUG"):
                 raise
@@ -74,9 +74,25 @@ def _explained(error: Exception) -> tuple[str, int] | None:
     place = getattr(error, "filename", None)
     if is_disk_full(error):
         return str(DiskFullError.writing(place or "writing the results")), DiskFullError.exit_status
+    if _no_room(error):
+        return (
+            f"out of memory ({str(error).strip().partition(chr(10))[0][:200] or type(error).__name__}); use a smaller "
+            "model or a quantised one, --dtype bfloat16, --device auto (spread over several devices), or shorter rows; "
+            "what was finished is kept",
+            1,
+        )
     if isinstance(error, OSError) and place:
         return f"{place}: {error.strerror or error}; check the path and its permissions", 1
     return None
+
+
+def _no_room(error: Exception) -> bool:
+    """Whether memory ran out; torch has its own errors for that, and is there if one of them is."""
+    if isinstance(error, MemoryError) or "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from upbringing.models.memory import no_room
+
+    return no_room(error)
 
 
 def _leave(message: str, status: int) -> typer.Exit:
