@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from upbringing.studies.engine import Failure, Job
 
 FILES = ("model", "data.jsonl", "before", "after", "reference", "result.json", "report.html")
-_COLUMNS = ("remedy", "verdict", "tokens", "left at rest", "provoked", "skill", "worst under")
+_COLUMNS = ("remedy", "verdict", "tokens", "at rest", "provoked", "skill", "worst under")
 _WORKERS = 2
 
 
@@ -199,6 +199,9 @@ def print_repair(outcome: Repair, *, stderr: bool = False) -> None:
     if rows:
         title = "the best dose of each remedy, as the search saw it"
         show.print_table(out, _COLUMNS, rows, title=title, words=2, spare=1)
+        show.say(
+            "at rest, provoked: how far the worst trait stays above its aim; it is back at 0 or below", stderr=stderr
+        )
     for name, reason in outcome.failures:
         show.note(f"upbringing: {name}: {reason}")
     out.print(outcome.says)
