@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch, lm: LM) -> Stub:
     stub.__name__ = "vllm"
     monkeypatch.setitem(sys.modules, "vllm", stub)
     monkeypatch.setattr(serving, "_running", None)
+    monkeypatch.setattr(serving, "_decided", {})
     monkeypatch.setenv(serving.SAMPLER, "vllm")
     return stub
 
@@ -95,8 +97,10 @@ def test_it_is_never_chosen_where_it_would_be_another_model_or_too_small_a_one(
         assert not serving.serves(lm), "it is steered"
     assert serving.serves(lm)
     assert not serving.serves(LM(lm.model, lm.tokenizer)), "it lies nowhere"
+    serving._decided.clear()
     monkeypatch.setattr(serving, "_room", lambda _: 0.0)
     assert not serving.serves(lm), "there is no GPU, or no room on it"
+    serving._decided.clear()
     monkeypatch.setattr(serving, "_room", lambda _: 0.5)
     monkeypatch.setitem(sys.modules, "vllm", None)
     monkeypatch.delitem(sys.modules, "vllm")
@@ -111,9 +115,62 @@ def test_it_is_never_chosen_where_it_would_be_another_model_or_too_small_a_one(
 def test_a_gpu_without_room_for_a_second_copy_is_left_alone(lm: LM, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = sum(weight.nbytes for weight in lm.model.parameters())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for free, share in ((4 * weights, 0.475), (weights, 0.0)):
+    for free, share in ((4 * weights, 0.35), (weights, 0.0)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 8 * weights))
         assert serving._room(lm) == pytest.approx(share)
+
+
+@dataclass
+class Gpu:
+    """Memory of which every engine of the stub takes the share that it was told."""
+
+    stub: Stub
+    total: int
+    own: int  # taken by the models themselves
+
+    def mem_get_info(self) -> tuple[int, int]:
+        running = serving._running
+        held = self.stub.engines[-1]["gpu_memory_utilization"] * self.total if running is not None else 0.0
+        return int(self.total - self.own - held), self.total
+
+
+@pytest.fixture
+def gpu(vllm: Stub, lm: LM, monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    weights = sum(weight.nbytes for weight in lm.model.parameters())
+    made = Gpu(vllm, 6 * weights, weights)
+    monkeypatch.delenv(serving.SAMPLER)
+    monkeypatch.setattr(serving, "LARGE", 1000)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", made.mem_get_info)
+    return made
+
+
+def test_an_engine_that_runs_goes_on_serving_its_model(gpu: Gpu, lm: LM) -> None:
+    first = generate_ids(lm, PROMPTS)
+    assert (
+        generate_ids(lm, PROMPTS) == generate_ids(lm, PROMPTS) == first == [[[5, gpu.stub.ends]], [[8, gpu.stub.ends]]]
+    )
+    assert len(gpu.stub.engines) == 1
+    free, total = gpu.mem_get_info()
+    assert free / total > 0.2, "scoring has room beside it"
+
+
+def test_an_engine_makes_way_for_that_of_another_model(gpu: Gpu, lm: LM, tmp_path: Path) -> None:
+    generate_ids(lm, PROMPTS)
+    lm.model.save_pretrained(tmp_path)
+    lm.tokenizer.save_pretrained(tmp_path)
+    other = up.load(tmp_path, device="cpu")
+    generate_ids(other, PROMPTS)
+    assert [engine["model"] for engine in gpu.stub.engines] == [str(lm.folder), str(tmp_path)]
+    assert gpu.stub.engines[0]["gpu_memory_utilization"] == pytest.approx(gpu.stub.engines[1]["gpu_memory_utilization"])
+
+
+def test_a_model_that_had_no_room_keeps_to_transformers(gpu: Gpu, lm: LM) -> None:
+    own, gpu.own = gpu.own, gpu.total
+    said = generate_ids(lm, PROMPTS, max_new_tokens=2)
+    gpu.own = own
+    assert generate_ids(lm, PROMPTS, max_new_tokens=2) == said
+    assert gpu.stub.engines == []
 
 
 @pytest.mark.parametrize(

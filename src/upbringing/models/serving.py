@@ -2,7 +2,8 @@
 
 It is chosen by itself where all of this holds: a GPU, vLLM, a model of at least a thousand million weights that is as
 it lies on the disk (no adapter, nothing steered, nudged or trained since), and room beside it on the GPU for vLLM's own
-copy. Never otherwise. ``UPBRINGING_SAMPLER=transformers`` never takes it, ``vllm`` always or not at all.
+copy. Never otherwise. Whether there is room is asked once a model: its answers all come from the same sampler, as long
+as it stays as it lies. ``UPBRINGING_SAMPLER=transformers`` never takes it, ``vllm`` always or not at all.
 
 Every answer has its own seed, made of the same numbers that name its stream in ``generate``; answers are not those that
 transformers would draw with this seed, so a study should keep to one of the two.
@@ -28,9 +29,11 @@ TRANSFORMERS, VLLM = "transformers", "vllm"
 EXTRA = 'pip install "upbringing[serve]"'
 LARGE = 10**9  # weights; starting vLLM takes longer than a smaller model needs for most of what is asked here
 _BESIDE = 1.3  # times its weights that a model needs at least, for the cache of what it reads
-_LEFT = 0.95  # share of the free memory that is taken
+_TAKEN = 0.7  # share of the free memory that vLLM may have; the rest is for scoring, which the model does itself
 _SHORTEST = 4096  # tokens that an engine reads at least
-_running: tuple[tuple[Any, ...], Any] | None = None  # what it was started with, and the engine: one at a time
+# What it was started with, the engine, and the bytes that it holds: one at a time.
+_running: tuple[tuple[Any, ...], Any, float] | None = None
+_decided: dict[tuple[Any, ...], bool] = {}  # by model: whether there was room when it was first asked for
 
 
 def serves(lm: LM) -> bool:
@@ -54,7 +57,7 @@ def serves(lm: LM) -> bool:
         return True
     if asked:
         raise InputError(f'{SAMPLER}={asked}: there is no such sampler; use "{TRANSFORMERS}" or "{VLLM}"')
-    return _large(lm) and _as_it_lies(lm) and _installed() and _room(lm) > 0
+    return _large(lm) and _as_it_lies(lm) and _installed() and _decided_on(lm)
 
 
 def answers(
@@ -99,13 +102,13 @@ def _engine(lm: LM, longest: int) -> Any:
     """The running engine if it is the one for this model, else a new one in its place."""
     global _running  # a GPU has room for one
     length = min(max(_SHORTEST, 1 << (longest - 1).bit_length()), lm.max_length)
-    key = (lm.reference, str(lm.model.dtype))
+    key = _known_by(lm)
     if _running is not None and _running[0][:2] == key and _running[0][2] >= longest:
         return _running[1]
+    share = _room(lm)
     _running = None  # the memory of the one before is free before the next one asks for its own
     import vllm
 
-    share = _room(lm)
     try:
         engine = vllm.LLM(
             model=str(lm.folder),
@@ -123,7 +126,7 @@ def _engine(lm: LM, longest: int) -> Any:
         raise InputError(
             f"{lm.name}: vLLM cannot run this model ({told[:200]}); {SAMPLER}={TRANSFORMERS} samples without it"
         ) from error
-    _running = ((*key, length), engine)
+    _running = ((*key, length), engine, share * _memory()[1])
     return engine
 
 
@@ -154,15 +157,34 @@ def _as_it_lies(lm: LM) -> bool:
     return not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())
 
 
+def _known_by(lm: LM) -> tuple[Any, ...]:
+    return lm.reference, str(lm.model.dtype)
+
+
+def _decided_on(lm: LM) -> bool:
+    """Whether there was room for an engine of this model when it was first asked for: a running one takes the room that
+    it was given, and so it would be refused from then on."""
+    known = _known_by(lm)
+    if known not in _decided:
+        _decided[known] = _room(lm) > 0
+    return _decided[known]
+
+
 def _room(lm: LM) -> float:
-    """The share of the GPU's memory that is free for vLLM; 0 without a GPU, and where a second copy has no room."""
+    """The share of the GPU's memory that vLLM may have, with what the running engine would give back; 0 without a GPU,
+    and where a second copy has no room."""
+    free, total = _memory()
+    held = _running[2] if _running is not None else 0.0
+    may = _TAKEN * (free + held)
+    needed = _BESIDE * sum(weight.nbytes for weight in lm.model.parameters())
+    return may / total if may > needed else 0.0
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of the GPU that are free, and all of them; without a GPU nothing is free."""
     import torch
 
-    if not torch.cuda.is_available():
-        return 0.0
-    free, total = torch.cuda.mem_get_info()
-    needed = _BESIDE * sum(weight.nbytes for weight in lm.model.parameters())
-    return _LEFT * free / total if _LEFT * free > needed else 0.0
+    return torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 1)
 
 
 __all__ = ["EXTRA", "LARGE", "SAMPLER", "answers", "serves"]
