@@ -58,7 +58,9 @@ def no_room(error: BaseException) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
 
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, Exception) and bool(should_reduce_batch_size(error))
+        isinstance(error, Exception)
+        and isinstance(next(iter(error.args), None), str)  # an exit has its status there
+        and bool(should_reduce_batch_size(error))
     )
 
 
