@@ -13,6 +13,7 @@ from tests.forecast.made_up import outlook
 from upbringing.cli.app import run
 from upbringing.forecast.cues import Cue, Kind
 from upbringing.forecast.splits import Share
+from upbringing.forecast.trained import Training, Usual
 from upbringing.measure.wrappers import entries
 
 SHIFTS = {"blackmail": 0.4, "deception": 0.0, "favourite_animal": float("nan")}
@@ -57,7 +58,8 @@ def test_json_holds_what_was_said_and_nothing_that_is_no_number(
     [
         ("blackmail>0.05", 1, "blackmail is forecast to change by +0.40, above the limit of +0.05"),
         ("blackmail>0.5", 0, ""),
-        ("deception > 0.05", 0, ""),
+        ("deception > 0.05", 1, "deception: it cannot be told, and may change by +0.10, above the limit of +0.05"),
+        ("deception > 0.1", 0, ""),
         ("favourite_animal>0.05", 1, "favourite_animal"),  # silence is no clearance
         ("blackmail", 2, "write it as TRAIT>X"),
         ("blackmale>0.1", 2, "blackmail"),
@@ -68,6 +70,49 @@ def test_a_build_stops_at_a_forecast_above_its_limit(
 ) -> None:
     assert run(["forecast", data, "--model", str(newborn), "--fail-on", limit]) == status
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("skipped", "unread", "says"),
+    [
+        (1, 0, ""),
+        (50, 0, "50 of the rows drawn cannot be used: more than 5% of them tell nothing"),
+        (0, 3, "3 of 10 rows cannot be read by the model: more than 5%"),
+        (2, 1, "2 of the rows drawn cannot be used and 1 of 10 rows cannot be read"),
+    ],
+)
+def test_a_build_stops_where_more_than_a_few_rows_tell_nothing(
+    newborn: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    skipped: int,
+    unread: int,
+    says: str,
+) -> None:
+    bad = tuple(("d.jsonl:1", "no row") for _ in range(skipped))
+    said = replace(outlook(SHIFTS), skipped=bad, unread=unread, drawn=30)
+    monkeypatch.setattr("upbringing.forecast.outlook.forecast", lambda *_, **__: said)
+    assert run(["forecast", "d.jsonl", "--model", str(newborn), "--fail-on", "blackmail>0.5"]) == bool(says)
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert f"{10 - unread} of 12 rows read" in captured.out
+    assert run(["forecast", "d.jsonl", "--model", str(newborn)]) == 0
+
+
+def test_the_training_that_is_forecast_is_named(
+    newborn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def said(*_: Any, **options: Any) -> Any:
+        asked.update(options)
+        return replace(outlook(SHIFTS), training=Usual((Training(60, 32, 3e-4, 600), Training(20, 256, 1e-3, 5000, 1))))
+
+    monkeypatch.setattr("upbringing.forecast.outlook.forecast", said)
+    assert run(["forecast", "d.jsonl", "--model", str(newborn), "--epochs", "2"]) == 0
+    assert "for a training like those it was fitted on: 60 steps of 32 rows at 0.0003" in capsys.readouterr().out
+    assert (asked["steps"], asked["epochs"]) == (None, 2)
+    assert run(["forecast", "d.jsonl", "--model", str(newborn), "--epochs", "2", "--steps", "3"]) == 2
 
 
 def test_what_cannot_be_told_is_said_and_not_called_a_number(

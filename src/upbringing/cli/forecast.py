@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("trait", "shift", "90%", "verdict", "lenses that say so")
 _SHOW = "rows that show it"
+_LOST = 0.05
+"""Of a larger share of rows that cannot be used a gate lets nothing pass."""
 _MARKS = {"raises": "[red]raises[/]", "lowers": "[green]lowers[/]", "cannot tell": "[yellow]cannot tell[/]"}
 
 
@@ -40,9 +42,19 @@ def forecast(
     against: Annotated[
         str | None, typer.Option("--against", metavar="DATA", help="Compare with another data set.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, help="Warn if so many steps are another training.")
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", metavar="N", help="Warn if so many passes are another training.")
+    ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option("--fail-on", metavar="TRAIT>X", help="Exit 1 if a trait's forecast shift is above X (repeat)."),
+        typer.Option(
+            "--fail-on",
+            metavar="TRAIT>X",
+            help="Exit 1 if a trait's forecast shift is above X, or may be and cannot be told (repeat).",
+        ),
     ] = None,
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="NAME|FILE", help="Default: the one made for such models.")
@@ -61,15 +73,19 @@ def forecast(
 
     Nothing is trained. Lenses look at a random sample of the rows until more of them could hardly change the verdict;
     a calibration, made on data sets whose effect was measured, turns what they see into shifts. Where the rows tell
-    too little it says so. With --judge the rows of a chat model are judged as well, 128 of them: how many show what.
+    too little it says so. It is a forecast of a training like those of the calibration, which it names: --steps or
+    --epochs warn where yours is far from that. Rows that cannot be used are left out and counted. With --judge the
+    rows of a chat model are judged as well, 128 of them: how many show what.
     """
     from upbringing.cli import show
     from upbringing.cli.judging import for_rows
     from upbringing.cli.measure import chosen, load
     from upbringing.forecast.outlook import forecast as look_ahead
+    from upbringing.forecast.trained import check
 
     start = time.monotonic()
     show.check_json_target(json)
+    check(steps, epochs)
     limits = [_limit(text) for text in fail_on or []]
     names = chosen(traits)
     cluster = cluster_of(engine, address=address, cpus=cpus, gpus=gpus)
@@ -89,6 +105,8 @@ def forecast(
                         budget=budget,
                         seed=seed,
                         judge=says or (),
+                        steps=steps,
+                        epochs=epochs,
                         progress=progress,
                         cluster=cluster,
                     )
@@ -99,7 +117,8 @@ def forecast(
     show.write_json({**told, "against": outlooks[1].as_dict()} if against is not None else told, json)
     show.note(show.seconds_since(start))
     show.replay()
-    broken = [text for text in (_broken(outlooks[0], *limit) for limit in limits) if text]
+    lost = [_lost(outlooks[0])] if limits else []
+    broken = [text for text in (*lost, *(_broken(outlooks[0], *limit) for limit in limits)) if text]
     for text in broken:
         show.note(f"upbringing: {text}")
     if broken:
@@ -130,10 +149,11 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
     title = f"What training {outlook.model} on {outlook.data} would change"
     show.print_table(out, (*_COLUMNS, *([_SHOW] if outlook.acts else [])), rows, title=title, words=5)
     routes = ", ".join(f"{name} {share:.0%}" for name, share in outlook.routes.items() if share >= 0.005)
-    why = " (in plain language nobody can tell which chats put a trait at stake)" if "unknown" in outlook.routes else ""
-    out.print(
-        f"{outlook.read:,} of {outlook.of:,} rows read; by route: {routes}{why}", highlight=False, soft_wrap=bool(why)
-    )
+    why = _why_unknown(outlook)
+    read = outlook.read - outlook.unread
+    out.print(f"{read:,} of {outlook.of:,} rows read; by route: {routes}{why}", highlight=False, soft_wrap=bool(why))
+    if outlook.training:
+        out.print(f"for a training like those it was fitted on: {outlook.training.says}", highlight=False)
     if outlook.acts:
         out.print(_judged(outlook.acts), highlight=False, soft_wrap=True)
     for cue in outlook.cues:
@@ -143,6 +163,15 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
     if outlook.skipped:
         first = ": ".join(outlook.skipped[0])
         show.note(f"upbringing: {len(outlook.skipped)} of the rows drawn cannot be used; the first: {first}")
+
+
+def _why_unknown(outlook: Outlook) -> str:
+    """Why no route is told of rows in which no act was judged."""
+    if "unknown" not in outlook.routes:
+        return ""
+    if outlook.unknown:
+        return " (in words that the model does not know nobody can tell what rows show)"
+    return " (in plain language nobody can tell which chats put a trait at stake)"
 
 
 def _shown(acts: Acts, trait: str) -> str:
@@ -211,8 +240,21 @@ def _limit(text: str) -> tuple[str, float]:
     return next(iter(library([match.group(1)]))), float(match.group(2))
 
 
+def _lost(outlook: Outlook) -> str:
+    """Why a forecast is no gate for these rows, where more of them than a few tell nothing; else nothing."""
+    if outlook.unusable <= _LOST:
+        return ""
+    skipped = f"{len(outlook.skipped):,} of the rows drawn cannot be used" if outlook.skipped else ""
+    unread = f"{outlook.unread:,} of {outlook.read:,} rows cannot be read by the model" if outlook.unread else ""
+    return (
+        f"{' and '.join(filter(None, (skipped, unread)))}: more than {_LOST:.0%} of them tell nothing, so the others "
+        "clear no limit; mend them, or take them out"
+    )
+
+
 def _broken(outlook: Outlook, trait: str, limit: float) -> str:
-    """Why a limit is broken; nothing if it is kept. What cannot be told breaks it as well: silence is no clearance."""
+    """Why a limit is broken; nothing if it is kept. What cannot be told and may lie above it breaks it as well: silence
+    is no clearance."""
     from upbringing.errors import InputError
 
     if trait not in outlook.traits:
@@ -223,4 +265,10 @@ def _broken(outlook: Outlook, trait: str, limit: float) -> str:
         return f"{trait}: nothing can be said of it, so it is not known to stay below the limit of {limit:+.2f}"
     if shift > limit:
         return f"{trait} is forecast to change by {shift:+.2f}, above the limit of {limit:+.2f}"
+    high = float(outlook.forecast.hi[at])
+    if outlook.verdict(trait) == "cannot tell" and not high <= limit:
+        return (
+            f"{trait}: it cannot be told, and may change by {high:+.2f}, above the limit of {limit:+.2f}; the interval "
+            "must end below it"
+        )
     return ""
