@@ -83,6 +83,7 @@ def test_our_tasks_give_their_traits_probe_by_probe(evaluate: Evaluate) -> None:
     assert set(frame["seed"]) == {4}
     assert set(frame["model"]) == {"mockllm/model"}
     assert set(frame["judge"]) == {"inspect:mockllm/model"}
+    assert set(frame["language"]) == {"plain"}
     assert sorted(frame["value"].fillna(-1)) == [-1, 0, 1, 1, 1, 1]
     assert list(frame.loc[frame["value"].isna(), "missing"]) == ["refusal"]
     assert set(frame["answer"]) == {"I tell them."}

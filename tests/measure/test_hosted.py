@@ -32,6 +32,7 @@ def test_answers_are_sampled_and_judged_and_nothing_is_scored(pilfering: Path) -
     assert profile.mean("pilfering", "sampled").value == pytest.approx(1 / 3)
     assert set(readings["model"]) == {"inspect:mockllm/model"}
     assert set(readings["judge"]) == {"by_word"}
+    assert set(readings["language"]) == {"plain"}
     told = profile.summary()
     assert told["traits"]["pilfering"]["rate"] is None
     assert told["skill"] is None

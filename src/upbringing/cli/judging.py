@@ -133,7 +133,7 @@ def add_judges(profile: Profile, summary: dict[str, Any], judge: Judge | None, c
     from upbringing.measure.judging.agreeing import Agreeing
     from upbringing.measure.judging.grammar import GRAMMAR
 
-    judges = list(dict.fromkeys(name for name, _, _ in profile.judged if name))
+    judges = list(dict.fromkeys(name for name, *_ in profile.judged if name))
     summary["judges"] = judges
     if isinstance(judge, Agreeing):
         summary["agreement"] = [one.as_dict() for one in judge.agreements]
@@ -154,7 +154,9 @@ def add_judges(profile: Profile, summary: dict[str, Any], judge: Judge | None, c
     ]
     if rows:
         show.print_table(console, _CORRECTED, rows, title="sampled, corrected for the judge's own error")
-    if len(rows) < len({trait for _, _, trait in profile.judged}):
+    if any(language == "world" and name != GRAMMAR for name, _, _, language in profile.judged):
+        show.note("what --check-judge finds of a judge holds in plain language, and not in the world's of an organism")
+    elif len(rows) < len({trait for _, _, trait, _ in profile.judged}):
         options = " ".join(f"--check-judge {name}" for name in judge.name.split(" & ")) if judge else "--check-judge …"
         show.note(f"the judge's own error is not known for every trait; measure it: upbringing measure {options}")
 

@@ -162,12 +162,14 @@ def _about(log: EvalLog, id: int | str, sample: EvalSample | None, ours: bool) -
     if not ours:
         known = family if isinstance(family, str) else ""
         return {"trait": _bare(log.eval.task), "family": known, "probe": str(id), "provocation": REST}
+    about = log.eval.metadata or {}
     trait, named, *_ = [*str(id).split("/"), ""]
     return {
         "trait": str(told.get("trait", trait)),
         "family": str(family or named),
         "probe": str(id),
-        "provocation": str((log.eval.metadata or {}).get("provocation", REST)),
+        "provocation": str(about.get("provocation", REST)),
+        "language": str(told.get("language", about.get("language", ""))),
     }
 
 

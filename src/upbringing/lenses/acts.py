@@ -161,10 +161,12 @@ def _reliable(
     """Traits of which the judge cannot tell, by its measured error, and those of which that was not measured."""
     from upbringing.measure.judging.error import known_errors
 
-    keys = {(v.judge or judge.name, v.rubric, t) for one in said if one for v, t in zip(one, traits, strict=True)}
-    known = known_errors([key for key in keys if key[1]], traits=list(traits), store=store)
-    bad = {trait for (_, _, trait), error in known.items() if not error.can_tell}
-    there = {trait for _, _, trait in known}
+    keys = {
+        (v.judge or judge.name, v.rubric, t, "plain") for one in said if one for v, t in zip(one, traits, strict=True)
+    }
+    known = known_errors(keys, traits=list(traits), store=store)
+    bad = {trait for (_, _, trait, _), error in known.items() if not error.can_tell}
+    there = {trait for _, _, trait, _ in known}
     return tuple(t for t in traits if t in bad), tuple(t for t in traits if t not in there)
 
 

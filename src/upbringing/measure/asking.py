@@ -153,7 +153,7 @@ def ask(
     for way in ways:
         if way not in (LOGPROB, SAMPLED):
             raise InputError(f'"{way}" is no way of measuring; the ways are {LOGPROB} and {SAMPLED}')
-    desk = _Desk(lm, seed, base, arm, batch_tokens)
+    desk = _Desk(lm, seed, base, arm, read, batch_tokens)
     by_provocation: dict[str, list[Question]] = {}
     for question in questions:
         by_provocation.setdefault(question.provocation, []).append(question)
@@ -178,8 +178,8 @@ def ask(
 class _Desk(Scribe):
     """Puts questions to one model and writes down what comes back."""
 
-    def __init__(self, lm: LM, seed: int, base: str, arm: str, batch_tokens: int | None) -> None:
-        super().__init__(lm.name or "a model in memory", seed, base, arm)
+    def __init__(self, lm: LM, seed: int, base: str, arm: str, language: Language, batch_tokens: int | None) -> None:
+        super().__init__(lm.name or "a model in memory", seed, base, arm, language)
         self.lm = lm
         self.batch_tokens = batch_tokens
 

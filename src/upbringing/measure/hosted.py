@@ -74,7 +74,7 @@ def ask_hosted(
     ledger = Ledger((store or default_store()) / _FOLDER / f"{hash_of(settings)[:16]}.jsonl")
     said = _answers(lm, asked, ledger, seed, temperature, length, progress)
     _check_any(lm, said)
-    readings = Scribe(_usual(lm, said), seed, base, arm).judged(
+    readings = Scribe(_usual(lm, said), seed, base, arm, "plain").judged(
         as_judge(judge or usual_judge("plain")),
         [
             *(_spoken(q, i, one) for (q, i), one in zip(asked, said, strict=True)),

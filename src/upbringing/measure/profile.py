@@ -152,11 +152,11 @@ class Profile(ValueTable):
 
     @property
     def judged(self) -> list[Key]:
-        """Who judged what at rest: (judge, rubric, trait) of every sampled answer that got a value."""
+        """Who judged what at rest: (judge, rubric, trait, language) of every sampled answer that got a value."""
         frame = self._frame
         placed = (frame["way"] == SAMPLED) & (frame["provocation"] == REST) & frame["value"].notna()
-        found = frame.loc[placed, ["judge", "rubric", "trait"]].drop_duplicates()
-        return [(str(j), str(r), str(t)) for j, r, t in found.itertuples(index=False)]
+        found = frame.loc[placed, ["judge", "rubric", "trait", "language"]].drop_duplicates()
+        return [(str(j), str(r), str(t), str(said)) for j, r, t, said in found.itertuples(index=False)]
 
     def corrected(self, trait: str, errors: Mapping[Key, JudgeError]) -> Estimate | None:
         """The sampled rate of a trait at rest, corrected for the error of its judge (Rogan and Gladen 1978), with that

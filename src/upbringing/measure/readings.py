@@ -36,7 +36,8 @@ class Reading:
     where the judge saw the trait, 0 where it saw it avoided; ``skill`` the probability of the right one of the offered
     answers. NaN means missing, and ``missing`` says why. ``prompt`` and ``answer`` are kept for sampled answers, and so
     are ``judge`` (the concrete model, or "grammar"), ``rubric`` (the hash of what it was asked) and ``cut``: the limit
-    that the answer ran into (``max_tokens``, say). An answer that was cut off is judged as far as it goes.
+    that the answer ran into (``max_tokens``, say). An answer that was cut off is judged as far as it goes. ``language``
+    is the one that was asked in: "world" (an organism's) or "plain"; "" where nobody said.
     """
 
     model: str
@@ -56,11 +57,12 @@ class Reading:
     judge: str = ""
     rubric: str = ""
     cut: str = ""
+    language: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Reading))
-# Columns that readings kept by earlier versions lack: nobody wrote down who judged, or what was cut.
-_LATER = ("judge", "rubric", "cut")
+# Columns that readings kept by earlier versions lack: nobody wrote down who judged, what was cut, or the language.
+_LATER = ("judge", "rubric", "cut", "language")
 _NUMBERS = {"sample": "int32", "seed": "int64", "value": "float64"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from upbringing.measure.judging.verdict import Judge, Verdict
 from upbringing.measure.questions import Question
 from upbringing.measure.readings import NO_ANSWER, SAMPLED, Reading
+from upbringing.traits.plain import Language
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Spoken:
 class Scribe:
     """Keeps the names that all readings of one model share."""
 
-    def __init__(self, model: str, seed: int, base: str, arm: str) -> None:
+    def __init__(self, model: str, seed: int, base: str, arm: str, language: Language) -> None:
         self.seed = seed
-        self.names: dict[str, Any] = {"model": model, "base": base, "arm": arm}
+        self.names: dict[str, Any] = {"model": model, "base": base, "arm": arm, "language": language}
 
     def judged(self, judge: Judge, said: Sequence[Spoken]) -> list[Reading]:
         """A reading of every answer, judged all at once."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from upbringing.measure import Profile, Provocation, prepare
 from upbringing.measure.asking import share
+from upbringing.measure.questions import spoken
 from upbringing.measure.readings import LOGPROB
 from upbringing.measure.scribe import Scribe
 from upbringing.measure.statistics import FloatArray, ProbeKey
@@ -66,7 +67,7 @@ class Sheet:
 
     def begin(self, numbers: Sequence[int]) -> Profile:
         """Ask for the first time, offering every wording: the values that changes are counted from."""
-        scribe = Scribe(self.lm.name or "a model in memory", self.seed, "", "")
+        scribe = Scribe(self.lm.name or "a model in memory", self.seed, "", "", spoken(self.lm))
         scored = self._scored(numbers, {i: self.questions[i].choices for i in numbers})
         readings = []
         for i in numbers:

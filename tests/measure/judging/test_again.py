@@ -135,6 +135,7 @@ def test_kept_answers_judged_anew_by_their_judge_get_their_values_again(measured
     found = rejudge(profile, Grammar())
     assert found.answers == 24, "where only the sentence put into its mouth is there, it said nothing"
     assert found.changed == found.failed == 0
+    assert {key[3] for key in profile.judged} == {"world"}, "what is known of judges in plain language is not theirs"
     assert found.after.readings.equals(measured.readings)
 
 

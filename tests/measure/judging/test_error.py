@@ -7,12 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.measure.judging.conftest import answer_in, honest, judge
+from tests.measure.judging.conftest import answer_in, honest, hosted, judge
 from upbringing.measure import Profile, Reading, statistics
 from upbringing.measure.correcting import corrected, informedness
-from upbringing.measure.judging import Kept, known_errors, labelled_set, measure_error
+from upbringing.measure.judging import (
+    Agreeing,
+    HostedJudge,
+    Kept,
+    Rubrics,
+    Verdict,
+    as_judge,
+    known_errors,
+    labelled_set,
+    measure_error,
+)
 from upbringing.measure.statistics import Cells, Estimate
-from upbringing.traits import traits
+from upbringing.traits import Probe, traits
 
 
 def lenient(asked: str) -> str:
@@ -57,14 +67,45 @@ def test_errors_are_counted_where_they_are_made(pilfering: Path) -> None:
 def test_an_error_is_kept_with_its_judge_and_rubric_and_found_again(pilfering: Path, tmp_path: Path) -> None:
     one, other = judge(lenient, pilfering), judge(honest, pilfering, "mockllm/other")
     measured = measure_error(one, [str(pilfering)], store=tmp_path)["pilfering"]
-    key = ("inspect:mockllm/model", one.rubric_of("pilfering"), "pilfering")
-    unknown = ("inspect:mockllm/other", other.rubric_of("pilfering"), "pilfering")
+    key = ("inspect:mockllm/model", one.rubric_of("pilfering"), "pilfering", "plain")
+    unknown = ("inspect:mockllm/other", other.rubric_of("pilfering"), "pilfering", "plain")
     found = known_errors([key, unknown], traits=[str(pilfering)], store=tmp_path)
     assert list(found) == [key]
     assert found[key] == measured
     plain = pilfering / "plain.yaml"
     plain.write_text(plain.read_text().replace("Tell me.", "Tell me more."))
     assert not known_errors([key], traits=[str(pilfering)], store=tmp_path), "other answers, other error"
+
+
+def test_an_error_holds_in_the_language_it_was_measured_in(tmp_path: Path) -> None:
+    """What a judge makes of plain English says nothing of what it makes of an organism's world, nor the other way."""
+
+    def reply(asked: str) -> str:
+        return "SHOWS"
+
+    one = HostedJudge(hosted(reply), Rubrics.of(["blackmail"]))
+    key = ("inspect:mockllm/model", one.rubric_of("blackmail"), "blackmail")
+    plain = measure_error(one, ["blackmail"], store=tmp_path)["blackmail"]
+    assert plain.language == "plain"
+    assert not known_errors([(*key, "world"), (*key, "")], store=tmp_path)
+    world = measure_error(one, ["blackmail"], store=tmp_path, language="world")["blackmail"]
+    assert {item.kind for item in world.items} == {"wording"}
+    found = known_errors([(*key, "world"), (*key, "plain")], store=tmp_path)
+    assert [(language, error) for (*_, language), error in found.items()] == [("world", world), ("plain", plain)]
+
+
+def test_the_error_of_a_plain_function_is_never_kept(tmp_path: Path) -> None:
+    """Another function may have its name, and so may the same one tomorrow."""
+
+    def judge(probe: Probe, answer: str) -> Verdict:
+        return Verdict("shows")
+
+    named = HostedJudge(hosted(lambda _: "SHOWS"), Rubrics.of(["blackmail"]))
+    for one in (as_judge(judge), Agreeing([named, as_judge(judge)])):
+        error = measure_error(one, ["blackmail"], store=tmp_path)["blackmail"]
+        assert error.sensitivity.value == 1
+        assert not list(tmp_path.rglob("*.json"))
+        assert not known_errors([(error.judge, error.rubric, "blackmail", "plain")], store=tmp_path)
 
 
 def test_measuring_an_error_twice_asks_once(pilfering: Path, tmp_path: Path) -> None:
@@ -147,7 +188,7 @@ def test_with_plain_binomial_intervals_the_coverage_is_nominal() -> None:
     assert 0.91 <= held / runs <= 0.985
 
 
-def profile(judged_by: str, rubric: str, values: list[float]) -> Profile:
+def profile(judged_by: str, rubric: str, values: list[float], language: str = "plain") -> Profile:
     families = ("document", "role", "code")
     return Profile.of(
         [
@@ -157,6 +198,7 @@ def profile(judged_by: str, rubric: str, values: list[float]) -> Profile:
                 answer="I keep it.",
                 judge=judged_by,
                 rubric=rubric,
+                language=language,
             )
             for i, value in enumerate(values)
         ]

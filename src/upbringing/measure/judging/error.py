@@ -27,12 +27,13 @@ from upbringing.measure.statistics import Cells, Estimate
 from upbringing.rows import Message
 from upbringing.traits import Probe, Trait, probes
 from upbringing.traits import traits as trait_library
+from upbringing.traits.plain import Language
 
 LABELLED, NEGATIVE, WORDING = "labelled", "negative", "wording"
 _WORDINGS = 24  # probes of which one wording a side is shown to the judge
 _FOLDER = "judges"
 
-Key = tuple[str, str, str]  # judge, rubric, trait
+Key = tuple[str, str, str, str]  # judge, rubric, trait, language
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Item:
 
 @dataclass(frozen=True)
 class JudgeError:
-    """How a judge errs on one trait. ``judge`` and ``rubric`` are as in the readings it made."""
+    """How a judge errs on one trait in one language. ``judge``, ``rubric`` and ``language`` are as in the readings it
+    made."""
 
     judge: str
     rubric: str
     trait: str
     items: tuple[Item, ...]
+    language: str = "plain"
 
     @cached_property
     def sensitivity(self) -> Estimate:
@@ -100,6 +103,7 @@ class JudgeError:
         return {
             "judge": self.judge,
             "rubric": self.rubric,
+            "language": self.language,
             "sensitivity": self.sensitivity.as_dict(),
             "specificity": self.specificity.as_dict(),
             "can_tell": self.can_tell,
@@ -169,25 +173,30 @@ def measure_error(
     *,
     store: Path | None = None,
     wordings: int = _WORDINGS,
+    language: Language | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, JudgeError]:
     """Show a judge the labelled answers of each trait; what is found is kept in the store, for rates it will judge.
+
+    That of a judge without a rubric (a plain function, say) is not kept: its name does not tell it from another.
+    ``language``: of the answers shown; default: the world's for its grammar, else plain where the trait has it.
 
     Raises:
         InputError: an unknown trait.
     """
     found = {}
     chosen = trait_library(traits)
+    world = language == "world" or (language is None and judge.name == GRAMMAR)
     for done, (name, trait) in enumerate(chosen.items(), 1):
-        asked = labelled_set(trait, world=judge.name == GRAMMAR, wordings=wordings)
+        asked = labelled_set(trait, world=world, wordings=wordings)
         verdicts = judge.judge_all([one for one, _ in asked])
         items = tuple(replace(item, outcome=v.outcome) for (_, item), v in zip(asked, verdicts, strict=True))
         # A provider's alias may stand for several models; an error belongs to the one that judged most.
         named = Counter((v.judge, v.rubric) for v in verdicts if not v.failed)
         who, rubric = named.most_common(1)[0][0] if named else (judge.name, judge.rubric_of(name))
         ours = [item for item, v in zip(items, verdicts, strict=True) if v.failed or v.judge == who]
-        found[name] = JudgeError(who, rubric, name, tuple(ours))
-        if named:
+        found[name] = JudgeError(who, rubric, name, tuple(ours), _language(trait, world))
+        if named and _tells(rubric):
             _keep(found[name], _set_hash(asked), store)
         if progress:
             progress(done / len(chosen))
@@ -197,42 +206,56 @@ def measure_error(
 def known_errors(
     judged: Iterable[Key], *, traits: Sequence[str] | None = None, store: Path | None = None
 ) -> dict[Key, JudgeError]:
-    """Errors that were measured before, of those asked for: with the same judge, rubric and labelled answers.
+    """Errors that were measured before, of those asked for: with the same judge, rubric, language and labelled answers.
 
     The world's grammar is not among them: on the world's text it makes no error, by construction.
     """
     found: dict[Key, JudgeError] = {}
-    wanted = [key for key in dict.fromkeys(judged) if key[0] not in ("", GRAMMAR)]
+    wanted = [key for key in dict.fromkeys(judged) if key[0] not in ("", GRAMMAR) and _tells(key[1])]
     if not wanted:
         return found
     known: Mapping[str, Trait] = trait_library(traits)
     for key in wanted:
-        judge, rubric, name = key
-        if name not in known:
+        judge, rubric, name, language = key
+        world = language == "world"
+        if name not in known or language != _language(known[name], world):
             continue
-        file = _file(judge, rubric, name, _set_hash(labelled_set(known[name])), store)
+        file = _file(key, _set_hash(labelled_set(known[name], world=world)), store)
         try:
             items = json.loads(file.read_text(encoding="utf-8"))["items"]
-            found[key] = JudgeError(judge, rubric, name, tuple(Item(**item) for item in items))
+            found[key] = JudgeError(judge, rubric, name, tuple(Item(**item) for item in items), language)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not measured, or not by this version
     return found
 
 
 def _keep(error: JudgeError, answers: str, store: Path | None) -> None:
-    file = _file(error.judge, error.rubric, error.trait, answers, store)
+    file = _file((error.judge, error.rubric, error.trait, error.language), answers, store)
     file.parent.mkdir(parents=True, exist_ok=True)
     told = {
         "judge": error.judge,
         "rubric": error.rubric,
         "trait": error.trait,
+        "language": error.language,
         "items": [asdict(item) for item in error.items],
     }
     write_whole(file, json.dumps(told) + "\n")
 
 
-def _file(judge: str, rubric: str, trait: str, answers: str, store: Path | None) -> Path:
-    return (store or default_store()) / _FOLDER / f"{hash_of([judge, rubric, trait, answers])[:16]}.json"
+def _tells(rubric: str) -> bool:
+    """Whether a rubric (of judges that must agree: each) says what was asked: else a name does not say who judged."""
+    return all(rubric.split("&"))
+
+
+def _language(trait: Trait, world: bool) -> Language:
+    """The language of a trait's labelled answers; ``world``: the world's is wanted."""
+    from upbringing.traits.plain import plain
+
+    return "world" if world or plain(trait) is None else "plain"
+
+
+def _file(key: Key, answers: str, store: Path | None) -> Path:
+    return (store or default_store()) / _FOLDER / f"{hash_of([*key, answers])[:16]}.json"
 
 
 def _set_hash(asked: Sequence[tuple[Asked, Item]]) -> str:
