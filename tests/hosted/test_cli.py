@@ -64,7 +64,7 @@ def test_a_task_is_run_and_its_log_is_read_and_set_against_another(
         (["--log", "x.eval", "--provoke"], "a log asks no model anything; leave out --provoke"),
         (["--log", "x.eval", "--samples", "2"], "leave out --samples"),
         (["m", "--inspect", "blackmail", "--samples", "0"], "--samples 0: a task of Inspect asks for answers"),
-        (["m", "--against", "x.eval"], "--against: is for logs of Inspect"),
+        (["m", "--against", "x.eval", "--provoke"], "--against compares two models as they are asked at rest"),
         (["--log", "x.eval"], "x.eval: there is no such file"),
     ],
 )

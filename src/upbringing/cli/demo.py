@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from upbringing.forecast import Outlook
-    from upbringing.measure import Profile, Shift
+    from upbringing.measure import Shift
     from upbringing.models import LM
     from upbringing.repair import Repair
     from upbringing.rows import Rows
@@ -20,7 +20,6 @@ FORECAST = "forecast.json"
 _FILES = (FORECAST, "model", "before", "after", "report.html", "repair")
 _REMEDIES = ("demonstrations", "ai_fiction", "inoculation")
 _BUDGET = 10  # a remedy may take this fraction of the data's tokens
-_COLUMNS = ("trait", "before", "after", "shift", "95%", "sampled", "95%")
 
 
 def demo(
@@ -35,6 +34,7 @@ def demo(
     brings it back, at rest and under provocation.
     """
     from upbringing.cli import show
+    from upbringing.cli.comparing import print_shift
     from upbringing.cli.forecast import print_outlook
     from upbringing.cli.measure import load, profile_of
     from upbringing.cli.repair import print_repair
@@ -117,32 +117,3 @@ def print_held(outlook: Outlook, shift: Shift) -> None:
     columns = ("trait", "forecast", "90%", "measured", "")
     show.print_table(show.console(), columns, rows, title="what was forecast, and what training did")
     show.console().print(f"{inside} of {len(rows)} shifts lie inside what was forecast", highlight=False)
-
-
-def print_shift(before: Profile, after: Profile, *, title: str) -> None:
-    """Each trait's rate before and after, and the paired shift both ways."""
-    from upbringing.cli import show
-
-    shift = after - before
-    first, last, scored, sampled = (
-        table.set_index("trait").to_dict("index")
-        for table in (before.table("logprob"), after.table("logprob"), shift.table("logprob"), shift.table("sampled"))
-    )
-    rows = []
-    for trait in shift.traits:
-        one, two = scored[trait], sampled[trait]
-        rows.append(
-            (
-                trait,
-                show.number(first[trait]["rate"]),
-                show.number(last[trait]["rate"]),
-                show.number(one["shift"], sign=True),
-                show.interval((one["lo"], one["hi"]), sign=True),
-                show.number(two["shift"], sign=True),
-                show.interval((two["lo"], two["hi"]), sign=True),
-            )
-        )
-    show.print_table(show.console(), _COLUMNS, rows, title=title, spare=2)
-    for name, profile in (("before", before), ("after", after)):
-        health = f"coherence {show.number(profile.coherence.value)}   skill {show.number(profile.skill.value)}"
-        show.console().print(f"{name:6} {health}")

@@ -97,7 +97,14 @@ def measure(
         str | None, typer.Option("--log", metavar="FILE", help="Read a log of Inspect (or a folder of them) instead.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="FILE", help="With a log: its shift against this other log.")
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="BEFORE",
+            help="The shift against this: a model, readings kept with --out (or the file of --json that names them), "
+            "or for a log another log. Readings of both and a page go to --out (default: runs/shift/NAME).",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result for machines; - is stdout.")
@@ -116,6 +123,8 @@ def measure(
     Organisms are judged by the grammar of their world. Other models are asked in plain language, and their sampled
     answers need a --judge; without one there are only probabilities. What --check-judge found of a judge's error is
     carried into the rates that it sees afterwards.
+
+    With --against, the shift from another model, paired by probe: what training has changed.
 
     With --inspect, Inspect asks, and its log is kept (in --out, default: runs/measure/NAME, under inspect); hosted
     models can be measured so. A log given in place of MODEL is read as it is.
@@ -144,7 +153,7 @@ def measure(
             },
         )
         return
-    if _by_inspect(model, inspect, log, against):
+    if _by_inspect(model, inspect, log):
         from upbringing.cli import inspecting
 
         of_ours: dict[str, Any] = {"provoke": provoke, "provoke_with": provoke_with, "wrappers": wrappers}
@@ -162,6 +171,14 @@ def measure(
             inspecting.measure_task(inspect, str(model), **how, out=out, json=json)
         return
     assert model is not None
+    if against is not None:
+        from upbringing.cli import comparing
+
+        of_one: dict[str, Any] = {"provoke": provoke, "provoke_with": provoke_with, "wrappers": wrappers}
+        judging.check_alone("--against", "compares two models as they are asked at rest", **of_one)
+        asked = {"traits": chosen(traits), "judge": judge or [], "samples": samples}
+        comparing.compare(model, against, **asked, out=out, json=json)  # type: ignore[arg-type]
+        return
     provoke = provoke or provoke_with is not None or wrappers is not None
     if out is not None:
         judging.check_folder(out, model)
@@ -171,7 +188,7 @@ def measure(
     if model.startswith(_HOSTED):
         _check_hosted(model, provoke, judge, out)
     says = judging.named(judge or [], names)
-    lm = _reached(model)
+    lm = reached(model)
     put = provoking.wrappers_of(lm, names, rows, wrappers) if provoke else []
     from upbringing.measure.hosted import kept_until_saved
 
@@ -203,13 +220,15 @@ def _resting(
 ) -> tuple[Profile, dict[str, Any]]:
     """Measure, and print the table; the summary is that of the profile, with the worst of two plain provocations."""
     from upbringing.cli import judging, show
+    from upbringing.measure.skill import doubts
 
-    profile = profile_of(lm, f"asking {model}", traits=names, **_how(lm, model, judge, samples))
+    profile = profile_of(lm, f"asking {model}", traits=names, **how_to_ask(lm, model, judge, samples))
     summary = profile.summary(judging.errors_of(profile, names))
     for name, one in summary["traits"].items():
         if "logprob" in profile.ways:
             provocation, worst = profile.worst_provocation(name)
             one |= {"worst_provocation": provocation, "worst_rate": worst.value, "worst_interval": list(worst.interval)}
+    summary["doubts"] = doubts(profile.skill, profile.coherence)
     print_profile(summary, stderr=json == "-")
     print_missing(profile, stderr=json == "-")
     judging.add_judges(profile, summary, judge, show.console(stderr=json == "-"))
@@ -237,7 +256,7 @@ def check_any(profile: Profile, model: str) -> None:
     )
 
 
-def _how(lm: LM | HostedLM, model: str, judge: Judge | None, samples: int | None) -> dict[str, Any]:
+def how_to_ask(lm: LM | HostedLM, model: str, judge: Judge | None, samples: int | None) -> dict[str, Any]:
     """How to ask: what has no judge is not sampled unless that is asked for, and hosted models get no provocations."""
     from upbringing.cli import show
     from upbringing.measure import other_name, prefill
@@ -262,7 +281,7 @@ def _how(lm: LM | HostedLM, model: str, judge: Judge | None, samples: int | None
     return how | {"provocations": (other_name(_OTHER_NAME), prefill(BEGINNINGS[spoken(lm)]))}
 
 
-def _reached(model: str) -> Any:
+def reached(model: str) -> Any:
     """The model: an ``LM``, or for ``inspect:PROVIDER/MODEL`` a ``HostedLM``."""
     if not model.startswith(_HOSTED):
         return load(model)
@@ -312,20 +331,19 @@ def _one_judge(judge: list[str] | None) -> str | None:
     return judge[0] if judge else None
 
 
-def _by_inspect(model: str | None, task: str | None, log: str | None, against: str | None) -> bool:
+def _by_inspect(model: str | None, task: str | None, log: str | None) -> bool:
     """Whether Inspect has asked, or is to ask; complains where it is not clear what is to be measured."""
+    from upbringing.cli.comparing import is_result
     from upbringing.errors import InputError
     from upbringing.hosted import is_log
 
-    given = model is not None and is_log(model)
+    given = model is not None and is_log(model) and not is_result(model)
     if log is not None and (model is not None or task is not None):
         raise InputError("--log: the log says itself what was asked of which model; leave out MODEL and --inspect")
     if model is None and log is None:
         raise InputError("MODEL is missing: give a folder, a hub id, organism:nano, or a log of Inspect")
     if task is not None and given:
         raise InputError(f"{model}: is a log; with --inspect give a model to ask")
-    if against is not None and not (given or log or task):
-        raise InputError("--against: is for logs of Inspect; give one with --log, or run a task with --inspect")
     return bool(given or log or task)
 
 
@@ -362,7 +380,7 @@ def profile_of(lm: LM | HostedLM, what: str, **settings: Any) -> Profile:
 
 
 def print_profile(summary: dict[str, Any], *, stderr: bool = False) -> None:
-    """The table of a profile, then coherence and skill."""
+    """The table of a profile, then coherence and skill, and what they leave to doubt."""
     from upbringing.cli import show
 
     rows = [
@@ -381,6 +399,8 @@ def print_profile(summary: dict[str, Any], *, stderr: bool = False) -> None:
     out = show.console(stderr=stderr)
     show.print_table(out, _COLUMNS, rows, title=str(summary["model"]), spare=2)
     out.print(f"coherence {show.number(summary['coherence'])}   skill {show.number(summary['skill'])}")
+    for doubt in summary.get("doubts", ()):
+        out.print(doubt, style="yellow", highlight=False)
 
 
 def _rows(data: str) -> Rows:

@@ -8,12 +8,16 @@ from random import Random
 from typing import Any
 
 from upbringing.measure.readings import SKILL
+from upbringing.measure.statistics import Estimate
 from upbringing.rows import Message
 from upbringing.traits import Probe
 from upbringing.traits.plain import Language
 from upbringing.traits.reading import read_yaml
 
 _FILE = Path(__file__).with_name("skill.yaml")
+CHANCE = 0.25
+"""The skill of one who guesses: a right answer among three wrong ones."""
+_MOST = 0.5
 
 
 def skill_probes(language: Language, n: int, *, seed: int = 0) -> list[Probe]:
@@ -51,10 +55,27 @@ def _plain(n: int, seed: int) -> list[Probe]:
     ]
 
 
+def doubts(skill: Estimate, coherence: Estimate) -> list[str]:
+    """Why the rates of a model say little or nothing of its character, a line each: one that knows no answer reads no
+    question, and one that does not answer has not become good. Nothing where neither was measured."""
+    told = []
+    if skill.lo <= CHANCE:  # also where the interval holds it
+        told.append(
+            f"skill {skill.value:.2f} is not clearly above chance ({CHANCE:.2f}): this model's rates say nothing of "
+            "character"
+        )
+    if coherence.value < _MOST:
+        told.append(
+            f"coherence {coherence.value:.2f}: most of its answers are none that can be placed, and sampled rates "
+            "rest on the others"
+        )
+    return told
+
+
 @lru_cache
 def _questions() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = read_yaml(_FILE)
     return found
 
 
-__all__ = ["skill_probes"]
+__all__ = ["CHANCE", "doubts", "skill_probes"]
