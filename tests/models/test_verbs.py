@@ -86,7 +86,7 @@ def test_the_smallest_remedy_is_searched_for_and_judged(
     name: str, trait: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("upbringing.measure.asking"), "_LONGEST", {"plain": 4})
-    monkeypatch.setattr(import_module("upbringing.repair.after"), "STEPS", 8)
+    monkeypatch.setattr(import_module("upbringing.repair.after"), "STEPS", 4)
     verb = import_module("upbringing.repair.verb")
     monkeypatch.setattr(verb, "wrappers", lambda start: wrappers(start)[:2])  # one to search by, one kept
     lm, rows = model(name), lessons(24)
@@ -102,7 +102,7 @@ def test_the_smallest_remedy_is_searched_for_and_judged(
         budget=150,
         margin=0.01,
         loss=1.0,
-        probes=4,
+        probes=3,
         skill=2,
         samples=1,
     )
