@@ -52,7 +52,9 @@ def test_measuring_twice_gives_the_same_numbers(newborn: Path, capsys: pytest.Ca
 
 
 def test_what_is_missing_is_counted_with_its_reason(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["measure", str(model), "--traits", "blackmail", "--json", "-"]) == 2  # it knows none of the words: nothing was measured
+    assert (
+        run(["measure", str(model), "--traits", "blackmail", "--json", "-"]) == 2
+    )  # it knows none of the words: nothing was measured
     captured = capsys.readouterr()
     one = json.loads(captured.out)["traits"]["blackmail"]
     assert one["rate"] is None
@@ -99,3 +101,24 @@ def test_the_demo_forecasts_trains_measures_and_leaves_a_page(
     (out / "mine.txt").touch()
     assert run(["demo", str(data), "--out", str(out)]) == 2
     assert (out / "mine.txt").exists()
+
+
+def test_the_demos_rows_are_there_in_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("upbringing.cli.demo.MODEL", "nowhere/to-be-found")
+    run(["demo"])
+    assert "cheating.jsonl" not in capsys.readouterr().err  # it got as far as the model
+
+
+def test_a_wheel_takes_the_demos_rows_to_where_they_are_looked_for() -> None:
+    import tomllib
+
+    from upbringing.rows import shipped
+
+    root = Path(__file__).parents[2]
+    told = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (source, target) = next(iter(told["force-include"].items()))
+    assert (root / source).is_file()
+    assert target == str(Path("upbringing") / shipped.CHEATING)

@@ -23,7 +23,14 @@ _BUDGET = 10  # a remedy may take this fraction of the data's tokens
 
 
 def demo(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="What to train on.")] = Path("examples/cheating.jsonl"),
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="What to train on (default: examples/cheating.jsonl, which ships).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model and the page go.")] = Path(
         "runs/demo"
     ),
@@ -40,7 +47,9 @@ def demo(
     from upbringing.cli.repair import print_repair
     from upbringing.lineage import new_folder
     from upbringing.rows import read
+    from upbringing.rows.shipped import cheating
 
+    data = data or cheating()
     start = time.monotonic()
     rows = read(data)
     title = f"{MODEL}, before and after training on {data} ({len(rows)} rows)"
