@@ -40,7 +40,9 @@ def rows(tmp_path: Path) -> Path:
 def test_a_model_that_cannot_be_asked_at_all_is_no_profile(mute: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, said = told(capsys, ["measure", mute, "--traits", "deception"])
     assert status == 2
-    assert said.startswith(f"upbringing: {mute}: not one of 72 readings has a value (the model's tokenizer has no chat")
+    assert said.startswith(
+        f"upbringing: {mute}: not one of 72 readings has a value (the model's tokenizer ({mute}) has"
+    )
     assert "; give a model that can be asked" in said
 
 
@@ -56,7 +58,7 @@ def test_nor_is_one_whose_context_holds_no_probe(tmp_path: Path, capsys: pytest.
 def test_chats_need_a_template_and_the_row_is_named(mute: Path, rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, said = told(capsys, ["train", rows, "--model", mute, "--out", rows.parent / "out"])
     assert status == 2
-    assert said.startswith(f"upbringing: {rows}:1: the model's tokenizer has no chat template; ")
+    assert said.startswith(f"upbringing: {rows}:1: the model's tokenizer ({mute}) has no chat template; ")
     assert not (rows.parent / "out").exists()
 
 
@@ -119,3 +121,14 @@ def test_where_memory_runs_out_that_is_said_with_what_needs_less(
     assert said.startswith("upbringing: out of memory (")
     assert "more" not in said.split("; ")[0]
     assert "--dtype bfloat16, --device auto" in said
+
+
+def test_a_context_too_short_for_a_lens_is_not_blamed_on_the_rows(
+    tmp_path: Path, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = saved(plain.llama(max_position_embeddings=64), tmp_path / "short")
+    status, said = told(capsys, ["explain", rows, "--model", short, "--trait", "deception"])
+    assert status == 2
+    assert "a row that begins '" in said
+    assert "the model reads at most 64; shorten it, or use a model that reads more" in said
+    assert "--skip-invalid" not in said

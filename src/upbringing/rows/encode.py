@@ -122,9 +122,12 @@ def _checked(
     if not any(mask):
         raise InputError(f"{row.where}: the row has no token to learn from; drop it or give it an answer")
     if max_length is not None and len(ids) > max_length:
+        # What lies in no file is mostly a probe or a situation, which the person who reads this cannot shorten.
+        begun = next(filter(None, (*(m.text for m in row.messages), row.prompt, row.text)), "").strip()[:50]
+        remedy = "pass --skip-invalid to leave such rows out" if row.file else "use a model that reads more"
         raise InputError(
-            f"{row.where}: the row is {len(ids)} tokens long and the model reads at most {max_length}; "
-            "shorten it, or pass --skip-invalid to leave such rows out"
+            f"{row.where if row.file else f'a row that begins {begun!r}'}: the row is {len(ids)} tokens long and the "
+            f"model reads at most {max_length}; shorten it, or {remedy}"
         )
     return Encoded(ids, mask)
 

@@ -174,8 +174,9 @@ def template_of(tokenizer: PreTrainedTokenizerBase, where: str, *, tools: bool =
         template = next((template[name] for name in names if name in template), None)
     if not template:
         others = f' called "default" ({", ".join(tokenizer.chat_template)})' if tokenizer.chat_template else ""
+        named = f" ({tokenizer.name_or_path})" if tokenizer.name_or_path else ""
         raise InputError(
-            f"{where}: the model's tokenizer has no chat template{others}; use prompt/completion or text rows, "
+            f"{where}: the model's tokenizer{named} has no chat template{others}; use prompt/completion or text rows, "
             "a model that was trained to chat, or put a chat_template.jinja into its folder"
         )
     return _still(str(template))
