@@ -22,8 +22,9 @@ from upbringing.hosted.running import run
 from upbringing.hosted.scoring import by_name
 from upbringing.hosted.tasks import trait_task
 from upbringing.measure import measure
-from upbringing.measure.judging import HostedJudge, Rubrics
+from upbringing.measure.judging import HostedJudge, Rubrics, Verdict
 from upbringing.measure.judging.rubric import rubric_text
+from upbringing.measure.judging.verdict import Judging
 from upbringing.models.hosted import HostedLM, mock_output
 from upbringing.traits import load_trait, traits
 from upbringing.traits.plain import plain_probes
@@ -178,20 +179,19 @@ def test_zero_events_have_an_upper_bound_and_traits_are_told_apart(evaluate: Eva
 
 
 def test_a_judge_is_loaded_once_for_all_traits_and_reads_the_rubric_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
-    from upbringing.measure.judging.local import _Local
-
     loads: list[str] = []
     asked: list[str] = []
 
-    class Seeing(_Local):
-        """A judge on this machine that notes by which rubrics it judges."""
+    class Seeing(Judging):
+        """Stands for a judge on this machine, and notes by which rubrics it judges."""
 
         def __init__(self, lm: Any, rubrics: Rubrics) -> None:
             self.rubrics, self.name = rubrics, "logprob:some"
 
-        def _judged(self, part: Any) -> list[tuple[str, str]]:
-            asked.extend(self.rubrics[probe.trait] for probe, _ in part)
-            return [("avoids", "")] * len(part)
+        def stream(self, part: Any) -> Any:
+            for place, (probe, _) in enumerate(part):
+                asked.append(self.rubrics[probe.trait])
+                yield place, Verdict("avoids", judge=self.name)
 
         def rubric_of(self, trait: str) -> str:
             return self.rubrics[trait]
@@ -201,7 +201,8 @@ def test_a_judge_is_loaded_once_for_all_traits_and_reads_the_rubric_of_today(mon
     for text in ("old", "new"):
         for trait in ("deception", "sycophancy", "blackmail"):
             judge = by_name("logprob:some/7B", Rubrics(((trait, f"{text} {trait}"),)))
-            judge.judge_all([(plain_probes(trait, n=1)[0], text)])
+            (verdict,) = judge.judge_all([(plain_probes(trait, n=1)[0], text)])
+            assert verdict.outcome == "avoids"
     assert loads == ["some/7B"]
     assert asked[0] == "old deception"
     assert asked[-1] == "new blackmail"
