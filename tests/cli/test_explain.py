@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,33 @@ def test_rows_are_named_and_parts_written(tmp_path: Path, capsys: pytest.Capture
     sizes = [len((tmp_path / "out" / f"{part}.jsonl").read_text().splitlines()) for part in ("without", "only")]
     assert sizes == [35, 5]
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_a_row_that_is_none_is_named_and_no_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = DATA.read_text(encoding="utf-8").splitlines()[:12]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join([*lines[:5], lines[5][:40], *lines[6:]]) + "\n", encoding="utf-8")
+    with pytest.MonkeyPatch().context() as patch:
+        patch.setattr("upbringing.forecast.explain._forecast", lambda *_: Forecasted(0.3, (0.1, 0.5), "raises"))
+        asked = ["explain", str(data), "--model", "organism:nano", "--trait", "cheating_at_tasks", "--json", "-"]
+        assert run([*asked, "--budget", "100"]) == 0
+        captured = capsys.readouterr()
+        assert f"1 of the rows drawn cannot be used; the first: {data}:6" in captured.err
+        assert "random sample" not in captured.err
+        assert json.loads(captured.out)["skipped"] == 1
+        assert run([*asked, "--budget", "8"]) == 0
+        assert "of 12 rows was explained (--budget)" in capsys.readouterr().err
+
+
+def test_the_training_that_is_forecast_is_told(
+    nasty: Explanation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = "60 steps of 32 rows at 0.0003"
+    found = replace(nasty, forecast=Forecasted(0.3, (0.1, 0.5), "raises", training=of))
+    print_explanation(found)
+    assert f"for a training like those it was fitted on: {of}" in capsys.readouterr().out
+    assert of in explain_page(found, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert found.as_dict()["forecast"]["training"] == of
 
 
 @pytest.mark.parametrize(

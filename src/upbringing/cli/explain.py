@@ -60,7 +60,8 @@ def explain(
     A row's share is what it adds to the steps that training would make, of all that pushes the trait the same way; its
     interval says how far that hangs on the situations by which the trait is known. With --check the claim is put to the
     test on up to three models of the same kind: four trainings each, and what is left of the shift. With --judge a
-    judge says of a chat model's named rows, and of as many others, whether they show the trait.
+    judge says of a chat model's named rows, and of as many others, whether they show the trait. Rows that cannot be
+    used are left out and counted.
     """
     from dataclasses import replace
 
@@ -137,7 +138,8 @@ def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
     _print_forecast(found, out)
     if found.check:
         _print_check(found.check, out)
-    if found.of > found.read:
+    show.note_skipped(found.skipped)
+    if found.of > found.read + len(found.skipped):
         show.note(f"upbringing: a random sample of {found.read:,} of {found.of:,} rows was explained (--budget)")
     for count, what in ((found.cut, "longer than the model reads, and cut"), (found.unread, "not read by the model")):
         if count:
@@ -152,7 +154,8 @@ def _print_forecast(found: Explanation, out: object) -> None:
         show.note(f"upbringing: no forecast of the shift: {said.reason}")
         return
     told = f"forecast shift {show.number(said.shift, sign=True)} {show.interval(said.interval, sign=True)}, 90%"
-    out.print(f"{told}: {said.verdict}", markup=False)  # type: ignore[attr-defined]
+    of = f"\n(for a training like those it was fitted on: {said.training})" if said.training else ""
+    out.print(f"{told}: {said.verdict}{of}", markup=False)  # type: ignore[attr-defined]
 
 
 def _print_check(check: Check, out: object) -> None:

@@ -160,9 +160,7 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
         out.print(_conditional(cue), highlight=False, soft_wrap=True)
     for warning in outlook.warnings:
         show.note(f"upbringing: {warning}")
-    if outlook.skipped:
-        first = ": ".join(outlook.skipped[0])
-        show.note(f"upbringing: {len(outlook.skipped)} of the rows drawn cannot be used; the first: {first}")
+    show.note_skipped(outlook.skipped)
 
 
 def _why_unknown(outlook: Outlook) -> str:

@@ -48,6 +48,12 @@ def note(text: str) -> None:
     print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)  # noqa: T201
 
 
+def note_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """How many of the rows drawn are no rows, and what is wrong with the first."""
+    if skipped:
+        note(f"upbringing: {len(skipped):,} of the rows drawn cannot be used; the first: {': '.join(skipped[0])}")
+
+
 def say(text: str, *, stderr: bool = False) -> None:
     """A line of the result, as it is: names with brackets in them are no marks of a table's."""
     console(stderr=stderr).print(printable(text), soft_wrap=True, markup=False)

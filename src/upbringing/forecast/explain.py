@@ -83,20 +83,22 @@ class Named:
 
 @dataclass(frozen=True)
 class Forecasted:
-    """What was forecast for the trait: the shift in rates, its 90% interval, the verdict; or why nothing was."""
+    """What was forecast for the trait: the shift in rates, its 90% interval, the verdict, and of which training; or why
+    nothing was."""
 
     shift: float | None = None
     interval: tuple[float, float] | None = None
     verdict: str = ""
     reason: str = ""
+    training: str = ""
 
 
 @dataclass(frozen=True)
 class Explanation:
     """``rows`` are the named ones, the strongest first. ``read`` of ``of`` rows were looked at, ``unread`` of them the
-    model cannot read. ``way``: 1 where rows that raise the trait were asked for, -1 where such that lower it.
-    ``scores`` [read]: every row's, NaN for those not read. ``seen``: what a judge saw in the named rows, if one was
-    asked."""
+    model cannot read; ``skipped``, of the rows drawn, are no rows, each with place and reason. ``way``: 1 where rows
+    that raise the trait were asked for, -1 where such that lower it. ``scores`` [read]: every row's, NaN for those not
+    read. ``seen``: what a judge saw in the named rows, if one was asked."""
 
     trait: str
     model: str
@@ -113,6 +115,7 @@ class Explanation:
     unread: int = 0
     check: Check | None = None
     seen: Seen | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def says(self) -> str:
@@ -171,6 +174,7 @@ class Explanation:
             "rows_in_all": self.of,
             "cut": self.cut,
             "unread": self.unread,
+            "skipped": len(self.skipped),
             "judged": self.seen.as_dict() if self.seen else None,
             "check": self.check.as_dict() if self.check else None,
         }
@@ -243,6 +247,7 @@ def explain(
         marked=seen.marked,
         unread=int(sum(share != share for share in seen.share)),
         seen=saw,
+        skipped=tuple(rows.skipped),
     )
 
 
@@ -276,7 +281,8 @@ def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int, judge: Jud
         return Forecasted(reason=str(error))
     said = outlook.forecast
     bounds = (float(said.lo[0]), float(said.hi[0]))
-    return Forecasted(float(said.shift[0]), bounds, outlook.verdict(outlook.traits[0]))
+    of = outlook.training.says if outlook.training else ""
+    return Forecasted(float(said.shift[0]), bounds, outlook.verdict(outlook.traits[0]), training=of)
 
 
 def write_parts(found: Explanation, data: str | Path | Rows, folder: Path) -> None:

@@ -34,6 +34,7 @@ def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> P
             ("Rows named", f"{len(found.rows):,}"),
             ("Their share", share(sum(named.score for named in found.rows))),
             *([("Forecast shift", forecast)] if said.shift is not None else []),
+            *([("That is for a training of", said.training)] if said.training else []),
         ],
         "reason": said.reason,
         "themes": found.themes,
