@@ -12,7 +12,9 @@ import pytest
 
 from tests.forecast.test_calibrating import made_up, small  # noqa: F401 (fixtures)
 from upbringing.cli.app import run
-from upbringing.forecast.calibrating import kept
+from upbringing.forecast.bench import library
+from upbringing.forecast.bench.recipe import PLAIN_SETS, SETS
+from upbringing.forecast.calibrating import chosen, kept
 from upbringing.forecast.fits import load_fit
 from upbringing.models import load
 
@@ -31,7 +33,7 @@ def test_the_time_comes_first_then_what_moved_and_where_it_is_kept(
     told: dict[str, Any], tmp_path: Path, private_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "mine.json"
-    assert run(["calibrate", NANO, "--out", str(out), "--json", "-"]) == 0
+    assert run(["calibrate", NANO, "--out", str(out), "--json", "-", "--yes"]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
     assert result["model"] == NANO
@@ -69,11 +71,27 @@ def test_somebody_who_can_answer_is_asked(
     assert len(asked) == 1
 
 
+def test_nothing_is_trained_where_nobody_can_be_asked(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    assert run(["calibrate", NANO]) == 2
+    assert re.search(r"about 7 min on this machine; nothing was trained.*--yes", capsys.readouterr().err)
+    assert told["done"] == []
+
+
+def test_the_help_says_how_many_data_sets_are_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["calibrate", "--help"]) == 0
+    said = " ".join(re.sub(r"[^\w:,]", " ", capsys.readouterr().out).split())
+    world, plain = (len(chosen(None, library(file))) for file in (SETS, PLAIN_SETS))
+    assert f"default: {world} for organisms, {plain} for models that read plain English" in said
+
+
 def test_one_that_ships_is_named(
     told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("upbringing.forecast.fits.calibrations", lambda: ["nano"])
-    assert run(["calibrate", NANO]) == 0
+    assert run(["calibrate", NANO, "--yes"]) == 0
     assert 'for organisms of size "nano" a calibration comes with the package' in capsys.readouterr().err
 
 
@@ -82,7 +100,7 @@ def test_a_model_that_nothing_moves_is_refused_and_nothing_written(
 ) -> None:
     told["effect"] = 0.0
     out = tmp_path / "mine.json"
-    assert run(["calibrate", NANO, "--out", str(out)]) == 2
+    assert run(["calibrate", NANO, "--out", str(out), "--yes"]) == 2
     assert "no calibration was written" in capsys.readouterr().err
     assert not out.exists()
 

@@ -158,6 +158,12 @@ def test_a_fit_is_kept_whole(tmp_path: Path) -> None:
         load_fit("{}")
 
 
+def test_the_command_that_is_offered_can_be_pasted(lm: LM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upbringing.lenses.card.card_of", lambda lm: {})
+    with pytest.raises(InputError, match="`upbringing calibrate 'my model'` measures"):
+        forecast(replace(lm, folder=None, name="my model"), rows(3, 0.0, 1.0))
+
+
 def test_no_number_is_made_up_for_a_model_nobody_calibrated(lm: LM, monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = replace(lm, folder=None, name="stranger") if hasattr(lm, "__dataclass_fields__") else lm
     monkeypatch.setattr("upbringing.lenses.card.card_of", lambda lm: {})

@@ -29,7 +29,8 @@ def calibrate(
         typer.Option(
             "--sets",
             metavar="N|A,B",
-            help="How many data sets, or which ones or families of the bench's calibration part (default: 17).",
+            help="How many data sets, or which ones or families of the bench's calibration part (default: 17 for "
+            "organisms, 19 for models that read plain English).",
             show_default=False,
         ),
     ] = None,
@@ -37,7 +38,9 @@ def calibrate(
         Path | None, typer.Option("--out", metavar="FILE", help="Also write the calibration here, to be passed on.")
     ] = None,
     judge: RowJudgeOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to go on.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask whether to go on; needed where nobody can be asked.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same trainings.")] = 0,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result for machines; - is stdout.")
@@ -45,8 +48,9 @@ def calibrate(
 ) -> None:
     """Train a model on a handful of short data sets, measure what that does to its character, and learn to forecast it.
 
-    How long it takes is measured and shown first. What is finished is kept, so that a run that was stopped goes on
-    where it was; the calibration is kept with the model's hash, where `upbringing forecast` finds it.
+    How long it takes is measured and shown first, and whether to go on is asked. What is finished is kept, so that a
+    run that was stopped goes on where it was; the calibration is kept with the model's hash, where `upbringing
+    forecast` finds it.
     """
     from upbringing.cli import show
     from upbringing.cli.judging import for_rows
@@ -128,16 +132,23 @@ def _reckoned(made: Calibration) -> tuple[Callable[[Task], float] | None, float]
 
 
 def _goes_on(made: Calibration, seconds: float, yes: bool) -> bool:
-    """Say how long it will take, and ask where somebody can answer."""
+    """Say how long it will take, and ask.
+
+    Raises:
+        InputError: nobody is there to answer: hours of training are not begun unasked.
+    """
     from upbringing.cli import show
+    from upbringing.errors import InputError
     from upbringing.studies.show import duration
 
     families = len({one.family for one in made.sets})
     long = f"{seconds / 3600:.1f} hours" if seconds > 2 * 3600 else duration(seconds)
     said = f"{len(made.sets)} data sets of {families} families to train on and to look at: about {long} on this machine"
-    if yes or not sys.stdin.isatty():
+    if yes:
         show.note(said)
         return True
+    if not sys.stdin.isatty():
+        raise InputError(f"{said}; nothing was trained, for nobody is there to be asked: give --yes to go on")
     return typer.confirm(f"{said}; go on?", default=True, err=True)
 
 

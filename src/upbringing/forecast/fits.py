@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -94,9 +95,10 @@ def _made_for(lm: LM) -> str:
     if size := shipped_for(lm):
         check_gate(lm)
         return size
+    offered = shlex.join(["upbringing", "calibrate", lm.name or "MODEL"])
     raise InputError(
         f"{lm.name or 'this model'}: nobody has measured what training does to such a model, so a forecast would be "
-        f"made up; `upbringing calibrate {lm.name or 'MODEL'}` measures it on a handful of short trainings (it tells "
+        f"made up; `{offered}` measures it on a handful of short trainings (it tells "
         "the time first), or name a calibration with --calibration; `upbringing explain` needs none"
     )
 
