@@ -110,7 +110,7 @@ def verb_that(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
-        (KeyboardInterrupt(), 130, "stopped; what was finished is kept: run the same again to go on"),
+        (KeyboardInterrupt(), 130, "stopped; nothing was written"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "/x/y: no space is left on the disk"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "no space is left on the disk"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "/x/y: Permission denied; check"),
@@ -125,6 +125,15 @@ def test_what_stops_a_verb_is_one_line(
     assert line in shown
     assert "\n" not in shown
     assert shown.startswith("upbringing: ")
+
+
+def test_a_verb_that_was_stopped_says_what_is_kept_of_its_work() -> None:
+    from upbringing.cli import app
+
+    names = {str(command.callback.__name__) for command in app.app.registered_commands if command.callback}
+    assert set(app._KEPT) < names
+    assert "train" not in app._KEPT  # it writes its folder whole, when all is done
+    assert "go on" in app._KEPT["repair"]
 
 
 def test_an_error_of_ours_is_not_hidden(verb_that: Any) -> None:
@@ -201,7 +210,7 @@ def test_a_run_that_is_interrupted_or_terminated_leaves_nothing_half_made(how: s
         process.send_signal(how)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == "upbringing: stopped; what was finished is kept: run the same again to go on\n"
+    assert said == "upbringing: stopped; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -107,6 +107,11 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_misspelt_remedy_is_found_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["repair", "nowhere/at-all", "--remedies", "demonstrations,prayer"]) == 2
+    assert 'no remedy "prayer"; known: ' in capsys.readouterr().err
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert run(["repair", NANO, "--at-most", "0.1", "--out", str(tmp_path)]) == 2

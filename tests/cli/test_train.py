@@ -42,7 +42,7 @@ def test_a_model_is_trained_saved_and_says_how_it_was_made(
     more = ("--seed", "3", "--inoculate", "w5 w6", "--mix", f"{data}:0.25", "--lora")
     assert train(data, model, out, *more) == 0
     captured = capsys.readouterr()
-    assert f"trained {model} on 8 rows" in captured.out
+    assert f"trained {model} on 8 rows: 2 steps of 32 rows, 8 times each, at a rate of 0.0003 in" in captured.out
     again = captured.err.splitlines()[-1]
     given = ["train", str(data), "--model", str(model), "--out", str(out), "--steps", "2", *more]
     assert again == f"again: {shlex.join(['upbringing', *given])}"
@@ -103,7 +103,7 @@ def test_ctrl_c_while_training_leaves_nothing_half_made(
     monkeypatch.setattr(import_module("upbringing.training.train"), "fit", interrupted)
     before = sorted(tmp_path.iterdir())
     assert train(data, model, tmp_path / "tuned") == 130
-    assert "run the same again" in capsys.readouterr().err
+    assert "stopped; nothing was written" in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -206,3 +206,13 @@ def test_what_is_read_in_another_way_than_it_stands_is_said(
     said = capsys.readouterr().err
     assert "read its split train, and not test" in said
     assert "8 rows have a chosen and a rejected answer" in said
+
+
+def test_help_tells_the_recipes_own_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    from upbringing.training import Recipe
+
+    assert run(["train", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    usual = Recipe()
+    for number in (usual.steps, usual.batch_size, f"{usual.learning_rate:g}"):
+        assert f"(default: {number})" in said

@@ -46,6 +46,23 @@ app = typer.Typer(
 )
 
 
+_NOTHING = "nothing was written"
+_ON = "run the same again to go on"
+_KEPT = {  # what a verb that was stopped leaves, for those that leave anything
+    "forecast": f"what was looked at and judged is kept: {_ON}",
+    "explain": "nothing was written; what a judge has said is kept for the next run",
+    "measure": "nothing was written; what hosted models and judges have answered is kept for the next run",
+    "reinforce": f"the policy is kept as it was when it was last written down: {_ON}",
+    "repair": f"remedies that were tried to the end are kept: {_ON}",
+    "write": f"what a model has written is kept: {_ON}",
+    "distil": f"what was sampled is kept: {_ON}",
+    "study": f"finished steps are kept: {_ON}",
+    "bench": f"data sets that are finished are kept: {_ON}",
+    "calibrate": f"data sets that are finished are kept: {_ON}",
+    "demo": "nothing was written; remedies that were tried to the end are kept for the next run",
+}
+
+
 def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb, with errors of the user's or of the machine as one line; errors of ours keep their traceback."""
 
@@ -55,7 +72,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             verb(*args, **kwargs)
             sys.stdout.flush()
         except KeyboardInterrupt:
-            raise _leave("stopped; what was finished is kept: run the same again to go on", 130) from None
+            raise _leave(f"stopped; {_KEPT.get(verb.__name__, _NOTHING)}", 130) from None
         except BrokenPipeError:  # `| head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (InputError, OSError, RuntimeError, MemoryError) as error:

@@ -70,10 +70,13 @@ def repair(
     from upbringing.cli.measure import load
     from upbringing.errors import InputError
     from upbringing.lineage import check_free
+    from upbringing.repair.remedy import check_names
 
     start = time.monotonic()
     show.check_json_target(json)
     check_free(out, replaces=FILES)
+    named = None if remedies is None else [name.strip() for name in remedies.split(",") if name.strip()]
+    check_names(named)  # before a model is loaded and asked
     _check_paths(rows)
     if honest is not None and model is None:
         raise InputError("--honest needs --model: the clean model is that one trained on honest rows")
@@ -89,7 +92,7 @@ def repair(
         reference=clean,
         honest=None if honest_rows is None else _fitting(honest_rows, lm),
         budget=budget,
-        remedies=None if remedies is None else [name.strip() for name in remedies.split(",") if name.strip()],
+        remedies=named,
         written=rows,
         keep=None if keep is None else [name.strip() for name in keep.split(",") if name.strip()],
         margin=margin,

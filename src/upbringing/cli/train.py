@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from upbringing import defaults
+
 if TYPE_CHECKING:
     from upbringing.models import LM
     from upbringing.monitor import CharacterMonitor
@@ -66,12 +68,15 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same weights.")] = 0,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Optimiser steps (default: the recipe's).")
+        int | None, typer.Option("--steps", min=1, help=f"Optimiser steps (default: {defaults.STEPS}).")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Peak learning rate (default: the recipe's).")
+        float | None,
+        typer.Option("--learning-rate", help=f"Peak learning rate (default: {defaults.LEARNING_RATE:g})."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Rows a step (default: 32).")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help=f"Rows a step (default: {defaults.BATCH_SIZE}).")
+    ] = None,
     micro_batch_size: Annotated[
         int | None,
         typer.Option("--micro-batch-size", min=1, help="Rows in memory at once, a divisor of --batch-size."),
@@ -147,11 +152,26 @@ def train(
             lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress, monitor=watching
         )
     left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
-    show.say(f"trained {model} on {left} rows in {show.seconds_since(start)}: {out}")
+    show.say(f"trained {model} on {_told(recipe, left, out)} in {show.seconds_since(start)}: {out}")
     if watching is not None:
         show.say(_seen(watching))
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
+
+
+def _told(recipe: Recipe, rows: int, out: Path) -> str:
+    """What was really trained on, for people: a short run reads some of the rows, a long one each of them often."""
+    import json
+
+    from upbringing.training.train import LOG
+
+    log = out / LOG
+    steps = len(json.loads(log.read_text(encoding="utf-8"))) if log.is_file() else recipe.steps
+    read = steps * recipe.batch_size
+    return (
+        f"{rows:,} rows: {steps:,} steps of {recipe.batch_size:,} rows, {read / max(rows, 1):.3g} times each, "
+        f"at a rate of {recipe.learning_rate:g}"
+    )
 
 
 def _known_act(act: str | None) -> None:

@@ -130,6 +130,19 @@ def remedies() -> dict[str, Remedy]:
     return {remedy.name: remedy for remedy in (*after.REMEDIES, *during.REMEDIES)}
 
 
+def check_names(names: Iterable[str] | None) -> None:
+    """Raise ``InputError`` for a remedy that is not known, before anything long is done; ``None``: none was named."""
+    known = remedies()
+    if names is None:
+        return
+    named = list(names)
+    for name in named:
+        if name not in known:
+            raise InputError(f'no remedy "{name}"; known: {", ".join(known)}')
+    if not named:
+        raise InputError(f"no remedy is named; known: {', '.join(known)}")
+
+
 def chosen(names: Iterable[str] | None, case: Case) -> list[Remedy]:
     """The remedies asked for, or those tried unasked that this case allows.
 
@@ -142,15 +155,13 @@ def chosen(names: Iterable[str] | None, case: Case) -> list[Remedy]:
     if names is None:
         usual = [known[name] for name in (*after.USUAL, *during.USUAL)]
         return [remedy for remedy in usual if applies(remedy, case)]
+    names = list(dict.fromkeys(names))
+    check_names(names)
     found = []
-    for name in dict.fromkeys(names):
-        if name not in known:
-            raise InputError(f'no remedy "{name}"; known: {", ".join(known)}')
+    for name in names:
         if not applies(known[name], case):
             raise InputError(f'"{name}" cannot be applied here ({known[name].about}); leave it out')
         found.append(known[name])
-    if not found:
-        raise InputError(f"no remedy is named; known: {', '.join(known)}")
     return found
 
 

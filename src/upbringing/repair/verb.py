@@ -16,7 +16,7 @@ from upbringing.repair.check import final_check, misaligned, together
 from upbringing.repair.goal import Goal, aims, rates
 from upbringing.repair.look import Look, Part, lesson_of
 from upbringing.repair.origin import world_of
-from upbringing.repair.remedy import Case, chosen
+from upbringing.repair.remedy import Case, check_names, chosen
 from upbringing.repair.result import Repair
 from upbringing.repair.search import Engine, in_turn, nearest, search, smallest
 from upbringing.repair.start import LINE, Start, from_model, from_rows, place, wrappers
@@ -78,6 +78,7 @@ def repair(
     Everything expensive is kept in the store: a search that was killed goes on where it was. Raises ``InputError`` for
     a missing reference, a remedy that does not apply, and a budget too small for anything.
     """
+    check_names(remedies)
     wanted = _traits(traits, shift)
     lesson, kept_traits = _keep(keep)
     goal = Goal(margin=margin, loss=loss, at_most=at_most, keep=kept_traits)
