@@ -217,10 +217,9 @@ def known_errors(
     known: Mapping[str, Trait] = trait_library(traits)
     for key in wanted:
         judge, rubric, name, language = key
-        world = language == "world"
-        if name not in known or language != _language(known[name], world):
+        if name not in known:
             continue
-        file = _file(key, _set_hash(labelled_set(known[name], world=world)), store)
+        file = _file(key, _set_hash(labelled_set(known[name], world=language == "world")), store)
         try:
             items = json.loads(file.read_text(encoding="utf-8"))["items"]
             found[key] = JudgeError(judge, rubric, name, tuple(Item(**item) for item in items), language)
