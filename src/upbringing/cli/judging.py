@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,7 +158,11 @@ def add_judges(profile: Profile, summary: dict[str, Any], judge: Judge | None, c
     if any(language == "world" and name != GRAMMAR for name, _, _, language in profile.judged):
         show.note("what --check-judge finds of a judge holds in plain language, and not in the world's of an organism")
     elif len(rows) < len({trait for _, _, trait, _ in profile.judged}):
-        options = " ".join(f"--check-judge {name}" for name in judge.name.split(" & ")) if judge else "--check-judge …"
+        options = (
+            " ".join(f"--check-judge {shlex.quote(name)}" for name in judge.name.split(" & "))
+            if judge
+            else "--check-judge …"
+        )
         show.note(f"the judge's own error is not known for every trait; measure it: upbringing measure {options}")
 
 

@@ -66,8 +66,8 @@ class Usual:
         in_steps = "" if steps is not None else f" ({planned:,} steps of {size})"
         small = "small" if planned > usual else "large"
         return (
-            f"{what[0].upper()}{what[1:]}{in_steps} are another training than the {usual} steps that this forecast is "
-            f"of: its shifts may be too {small}, by how much nobody has measured."
+            f"A training of {what}{in_steps} is far from the {usual} steps that this forecast is of: its shifts may be "
+            f"too {small}, by how much nobody has measured."
         )
 
     def as_dict(self) -> dict[str, Any]:
