@@ -65,6 +65,15 @@ def test_another_training_is_warned_of_and_changes_no_number(lm: LM, seen: list[
     np.testing.assert_array_equal(long.forecast.lo, usual.forecast.lo)
 
 
+def test_the_page_names_the_same_training(lm: LM) -> None:  # noqa: F811
+    page = (Path(__file__).parents[2] / "docs" / "forecast.md").read_text(encoding="utf-8")
+    for model in (lm, plain.llama()):
+        usual = usual_training(model).most
+        assert f"{usual.steps} steps of {usual.batch_size}" in page
+        assert f"{usual.learning_rate:.0e}".replace("e-0", "e-") in page
+        assert f"{usual.rows} rows" in page
+
+
 @pytest.mark.parametrize(("count", "far"), [(300, False), (3000, False), (5000, True)])
 def test_of_many_rows_one_pass_alone_is_another_training(lm: LM, count: int, far: bool) -> None:  # noqa: F811
     assert bool(usual_training(lm).far(count)) is far
