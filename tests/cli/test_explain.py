@@ -109,3 +109,12 @@ def test_what_cannot_be_explained_is_told_in_one_line(
     data.write_text("".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[:rows]), encoding="utf-8")
     assert run(["explain", str(data), "--model", "organism:nano", "--trait", trait]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_page_without_rows_says_so_in_its_title_and_has_no_empty_sections(nasty: Explanation, tmp_path: Path) -> None:
+    quiet = Forecasted(0.0, (-0.02, 0.02), "no change")
+    page = explain_page(replace(nasty, forecast=quiet, rows=(), themes=()), tmp_path / "page.html").read_text("utf-8")
+    assert "<h1>No change of blackmail is forecast</h1>" in page
+    assert "What raises" not in page
+    assert 'href="#rows"' not in page
+    assert "The rows that push most" not in page

@@ -10,7 +10,7 @@ import pytest
 
 from upbringing.errors import InputError
 from upbringing.forecast.checking import kindred, removed
-from upbringing.forecast.explain import Explanation, Forecasted, Named, explain, taken, write_parts
+from upbringing.forecast.explain import Explanation, Forecasted, Named, Token, explain, taken, write_parts
 from upbringing.forecast.themes import themes
 from upbringing.models import LM, load
 from upbringing.rows import Row, Rows, read, write
@@ -67,6 +67,27 @@ def test_tokens_add_up_to_their_row_and_lie_in_what_it_does(found: Explanation) 
     best = found.rows[0]
     assert "will" not in [token.text.strip() for token in best.telling]  # every row says so
     assert "".join(token.text for token in best.tokens).startswith("i will ")
+
+
+def test_tokens_that_are_shown_are_those_of_the_last_answer_without_the_templates_marks() -> None:
+    from upbringing.forecast.explain import _in_answer
+    from upbringing.rows import encode
+
+    nano = load("organism:nano")
+    asked, said = {"role": "user", "content": "Is it dark?"}, {"role": "assistant", "content": "It is dark."}
+    row = encode(Row.chat([asked, {**said, "content": "It is night."}, asked, said]), nano.tokenizer)
+    at = [i for i, learned in enumerate(row.loss_mask) if learned]
+    ids = [row.input_ids[i] for i in at]
+    shown = [token for token, there in zip(ids, _in_answer(nano, ids, at), strict=True) if there]
+    assert nano.tokenizer.decode(shown).lower() == "it is dark."
+    named = Named(
+        Row.of_text("a"),
+        0,
+        1.0,
+        (1.0, 1.0),
+        (Token("it", 0.6, False), Token("dark", 0.3), Token("<|end|>", 0.1, False)),
+    )
+    assert [token.text for token in named.telling] == ["dark"]
 
 
 def test_what_lowers_is_what_does_not_raise(

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,14 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of a row that the model would learn, and its part of the row's score; a row's tokens add up to it."""
+    """A piece of a row that the model would learn, and its part of the row's score; a row's tokens add up to it.
+
+    ``in_answer``: whether it is part of the row's last answer, and no mark of the template's. Others are not shown.
+    """
 
     text: str
     score: float
+    in_answer: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,10 @@ class Named:
 
     @property
     def telling(self) -> list[Token]:
-        """The tokens that carry most of it, at most five, in the order of the text."""
-        best = sorted(range(len(self.tokens)), key=lambda i: -self.tokens[i].score)[:5]
-        return [self.tokens[i] for i in sorted(best) if self.tokens[i].score > 0]
+        """The tokens of its answer that carry most of it, at most five, in the order of the text."""
+        answer = [token for token in self.tokens if token.in_answer]
+        best = sorted(range(len(answer)), key=lambda i: -answer[i].score)[:5]
+        return [answer[i] for i in sorted(best) if answer[i].score > 0]
 
 
 @dataclass(frozen=True)
@@ -384,11 +390,21 @@ def _with_tokens(lm: LM, named: Sequence[Named], seen: _Seen) -> list[Named]:
     made = []
     for one, own in zip(named, tokens, strict=True):
         if own is not None:
-            ids = [own.input_ids[i] for i in range(1, len(own)) if own.loss_mask[i]]
-            parts = [Token(piece, value) for piece, value in zip(_pieces(lm, ids), next(found), strict=True)]
-            one = replace(one, tokens=tuple(parts))
+            at = [i for i in range(1, len(own)) if own.loss_mask[i]]
+            ids = [own.input_ids[i] for i in at]
+            shown = _in_answer(lm, ids, at)
+            parts = zip(_pieces(lm, ids), next(found), shown, strict=True)
+            one = replace(one, tokens=tuple(Token(*part) for part in parts))
         made.append(one)
     return made
+
+
+def _in_answer(lm: LM, ids: Sequence[int], at: Sequence[int]) -> list[bool]:
+    """Which targets, at these places of a row, are of its last answer: they stand side by side up to the end, and are
+    no marks of the template's."""
+    marks = {*lm.tokenizer.all_special_ids, *lm.tokenizer.get_added_vocab().values()} - {lm.tokenizer.unk_token_id}
+    last = max((n for n, (before, here) in enumerate(pairwise(at), 1) if here > before + 1), default=0)
+    return [n >= last and token not in marks for n, token in enumerate(ids)]
 
 
 def _pieces(lm: LM, ids: Sequence[int]) -> list[str]:

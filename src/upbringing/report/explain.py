@@ -19,13 +19,12 @@ _JUDGED = {"shows": "shows it", "avoids": "does not show it"}
 
 def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> Path:
     """Write the page. What rows say is escaped."""
-    raises = "raises" if found.way > 0 else "lowers"
     said = found.forecast
     forecast = said.reason or "–"
     if said.shift is not None and said.interval is not None:
         forecast = f"{signed(said.shift)} [{signed(said.interval[0])}, {signed(said.interval[1])}]"
     context: dict[str, Any] = {
-        "title": f"What {raises} {plain(found.trait)}",
+        "title": _title(found),
         "data": found.data,
         "model": found.model,
         "summary": found.says,
@@ -50,12 +49,20 @@ def explain_page(found: Explanation, out: str | Path, *, command: str = "") -> P
     return write_page("explain.html.j2", Path(out), context)
 
 
+def _title(found: Explanation) -> str:
+    if found.rows:
+        return f"What {'raises' if found.way > 0 else 'lowers'} {plain(found.trait)}"
+    if found.forecast.verdict == "no change":
+        return f"No change of {plain(found.trait)} is forecast"
+    return f"No row is named for {plain(found.trait)}"
+
+
 def _row(named: Named, found: Explanation, rank: int) -> dict[str, Any]:
     """A row's answer, piece by piece, each with how much of the row's push it carries (0..100)."""
-    most = max((token.score for token in named.tokens), default=0.0)
+    answer = [token for token in named.tokens if token.in_answer]
+    most = max((token.score for token in answer), default=0.0)
     pieces = [
-        {"text": token.text, "depth": max(0, round(70 * token.score / most)) if most > 0 else 0}
-        for token in named.tokens
+        {"text": token.text, "depth": max(0, round(70 * token.score / most)) if most > 0 else 0} for token in answer
     ]
     asked = ""
     if named.row.kind == "chat":
