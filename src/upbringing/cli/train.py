@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from upbringing import defaults
+from upbringing.defaults import BATCH_SIZE, LEARNING_RATE, STEPS
 
 if TYPE_CHECKING:
     from upbringing.models import LM
@@ -67,15 +67,13 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same weights.")] = 0,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help=f"Optimiser steps (default: {defaults.STEPS}).")
-    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help=f"Optimiser steps (default: {STEPS}).")] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option("--learning-rate", help=f"Peak learning rate (default: {defaults.LEARNING_RATE:g})."),
+        typer.Option("--learning-rate", help=f"Peak learning rate (default: {LEARNING_RATE:g})."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help=f"Rows a step (default: {defaults.BATCH_SIZE}).")
+        int | None, typer.Option("--batch-size", min=1, help=f"Rows a step (default: {BATCH_SIZE}).")
     ] = None,
     micro_batch_size: Annotated[
         int | None,

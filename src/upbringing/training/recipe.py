@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from upbringing import defaults
+from upbringing.defaults import BATCH_SIZE, LEARNING_RATE, STEPS
 
 
 class LoraSettings(BaseModel):
@@ -26,9 +26,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(defaults.STEPS, ge=1, description="optimizer steps")
-    batch_size: int = Field(defaults.BATCH_SIZE, ge=1, description="rows a step")
-    learning_rate: float = Field(defaults.LEARNING_RATE, gt=0, description="the optimizer's peak rate")
+    steps: int = Field(STEPS, ge=1, description="optimizer steps")
+    batch_size: int = Field(BATCH_SIZE, ge=1, description="rows a step")
+    learning_rate: float = Field(LEARNING_RATE, gt=0, description="the optimizer's peak rate")
     weight_decay: float = Field(0.0, ge=0, description="the optimizer's decay, on matrices only")
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps in which the rate rises from 0")
     schedule: Literal["constant", "cosine", "linear"] = Field(
