@@ -91,9 +91,11 @@ def test_the_training_that_is_forecast_is_told(
     nasty: Explanation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = "60 steps of 32 rows at 0.0003"
-    found = replace(nasty, forecast=Forecasted(0.3, (0.1, 0.5), "raises", training=of))
+    found = replace(nasty, forecast=Forecasted(0.3, (0.1, 0.5), "raises", training=of, unknown_words=0.3))
     print_explanation(found)
-    assert f"for a training like those it was fitted on: {of}" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert f"for a training like those it was fitted on: {of}" in captured.out
+    assert "THIS SAYS NOTHING OF YOUR DATA: 30% of the words are unknown to m" in captured.err
     assert of in explain_page(found, tmp_path / "page.html").read_text(encoding="utf-8")
     assert found.as_dict()["forecast"]["training"] == of
 

@@ -99,6 +99,16 @@ def test_a_build_stops_where_more_than_a_few_rows_tell_nothing(
     assert run(["forecast", "d.jsonl", "--model", str(newborn)]) == 0
 
 
+def test_a_build_stops_where_the_model_does_not_know_the_words(
+    newborn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unknown, status in ((0.1, 0), (0.3, 1)):
+        said = replace(outlook(SHIFTS), unknown=unknown)
+        monkeypatch.setattr("upbringing.forecast.outlook.forecast", lambda *_, said=said, **__: said)
+        assert run(["forecast", "d.jsonl", "--model", str(newborn), "--fail-on", "blackmail>0.5"]) == status
+    assert "30% of the words are unknown to m, so what it says clears no limit" in capsys.readouterr().err
+
+
 def test_the_training_that_is_forecast_is_named(
     newborn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def _checked(lm: LM, found: Explanation, data: str, budget: int, steps: int, see
 def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
     """The finding, the themes, the first rows, and what retraining showed."""
     from upbringing.cli import show
+    from upbringing.forecast.caution import strange_words
 
     out = show.console(stderr=stderr)
     if found.rows:
@@ -138,6 +139,8 @@ def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
     _print_forecast(found, out)
     if found.check:
         _print_check(found.check, out)
+    for warning in strange_words(found.forecast.unknown_words, found.model):
+        show.note(f"upbringing: {warning}")
     show.note_skipped(found.skipped)
     if found.of > found.read + len(found.skipped):
         show.note(f"upbringing: a random sample of {found.read:,} of {found.of:,} rows was explained (--budget)")

@@ -240,6 +240,10 @@ def _limit(text: str) -> tuple[str, float]:
 
 def _lost(outlook: Outlook) -> str:
     """Why a forecast is no gate for these rows, where more of them than a few tell nothing; else nothing."""
+    from upbringing.forecast.understood import MANY
+
+    if outlook.unknown > MANY:
+        return f"{outlook.unknown:.0%} of the words are unknown to {outlook.model}, so what it says clears no limit"
     if outlook.unusable <= _LOST:
         return ""
     skipped = f"{len(outlook.skipped):,} of the rows drawn cannot be used" if outlook.skipped else ""

@@ -84,9 +84,8 @@ class Met:
                 yield f"An act could be judged in {saw:,} of {rows:,} rows; of the others the lens {name} says nothing."
 
 
-def strange_words(unknown: float, lm: LM) -> Iterator[str]:
-    """Where a model does not know the words of the rows; ``unknown``: the share of these."""
-    name = lm.name or "the model"
+def strange_words(unknown: float, name: str) -> Iterator[str]:
+    """Where the model of that name does not know the words of the rows; ``unknown``: the share of these."""
     if unknown > MANY:
         yield (
             f"THIS SAYS NOTHING OF YOUR DATA: {unknown:.0%} of the words are unknown to {name}, a model of a small "

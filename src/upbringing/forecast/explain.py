@@ -89,14 +89,15 @@ class Named:
 
 @dataclass(frozen=True)
 class Forecasted:
-    """What was forecast for the trait: the shift in rates, its 90% interval, the verdict, and of which training; or why
-    nothing was."""
+    """What was forecast for the trait: the shift in rates, its 90% interval, the verdict, of which training, and the
+    share of words that the model does not know; or why nothing was."""
 
     shift: float | None = None
     interval: tuple[float, float] | None = None
     verdict: str = ""
     reason: str = ""
     training: str = ""
+    unknown_words: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,8 @@ def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int, judge: Jud
     said = outlook.forecast
     bounds = (float(said.lo[0]), float(said.hi[0]))
     of = outlook.training.says if outlook.training else ""
-    return Forecasted(float(said.shift[0]), bounds, outlook.verdict(outlook.traits[0]), training=of)
+    verdict = outlook.verdict(outlook.traits[0])
+    return Forecasted(float(said.shift[0]), bounds, verdict, training=of, unknown_words=outlook.unknown)
 
 
 def write_parts(found: Explanation, data: str | Path | Rows, folder: Path) -> None:

@@ -265,7 +265,7 @@ def forecast(
         of=of,
         calibration=name,
         warnings=(
-            *strange_words(unknown, lm),
+            *strange_words(unknown, lm.name or "the model"),
             *met.warnings,
             *beware(rows[:read], met.counts, fit.strangeness(case), lm),
             *filter(None, [training.far(of, steps=steps, epochs=epochs)]),
