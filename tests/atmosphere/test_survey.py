@@ -12,7 +12,7 @@ import pytest
 
 from upbringing.atmosphere import DOMAINS, Passage, Portrayals, atmosphere
 from upbringing.atmosphere.grammar import DOMAIN_OF, GrammarReader
-from upbringing.atmosphere.tally import MOST_GROUPS, REST, Heaviest, Quoted, Running, Table
+from upbringing.atmosphere.tally import MOST_GROUPS, REST, Heaviest, Quoted, Running, Table, counts_of
 from upbringing.errors import InputError
 from upbringing.rows import Row, Rows
 from upbringing.traits import traits
@@ -59,22 +59,50 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     hits = 0
     for _ in range(200):
         running = Running()
-        running.add(np.clip(rng.normal(0.2, 0.3, 25), -1, 1), rng.poisson(1.0, (25, 200)).astype(np.uint8))
+        keys = rng.integers(2**63, size=25).astype(np.uint64)
+        running.add(np.clip(rng.normal(0.2, 0.3, 25), -1, 1), counts_of(keys), keys)
         mean = running.mean()
         hits += mean.lo <= 0.2 <= mean.hi
     assert 180 <= hits <= 199
 
 
+def test_copies_of_a_text_are_one_witness() -> None:
+    values = (-0.9, -0.2, 0.1, 0.4)
+    once = atmosphere([text(v) for v in values], reader=Marks()).valence
+    often = atmosphere([text(v) for v in values for _ in range(50)], reader=Marks()).valence
+    assert (often.documents, often.texts) == (200, 4)
+    assert often.value == pytest.approx(once.value)
+    assert (often.lo, often.hi) == pytest.approx((once.lo, once.hi))
+    filler = "and so on it went with many words more than thirty of them so that the passage ends here " * 2
+    same = f"The robot stands there, v=-0.31 w=1 {filler}."
+    texts = [Row.of_text(f"{same} The AI system said {n}, v={n / 30} w=1 {filler}.") for n in range(28)]
+    by = atmosphere(texts, reader=Marks()).by["kind"]
+    assert {name: (mean.documents, mean.texts) for name, mean in by.items()} == {
+        "robot": (28, 1),
+        "AI system": (28, 28),
+    }
+    alone = atmosphere([text(-0.3)] * 28, reader=Marks()).valence
+    assert np.isnan([alone.lo, alone.hi]).all()
+
+
+def test_how_often_a_document_counts_is_poisson_with_mean_one() -> None:
+    counts = counts_of(np.random.default_rng(0).integers(2**63, size=5000).astype(np.uint64))
+    assert counts.mean() == pytest.approx(1.0, abs=0.01)
+    assert counts.var() == pytest.approx(1.0, abs=0.02)
+    assert np.corrcoef(counts[:, :20].T)[np.triu_indices(20, 1)].max() < 0.06  # draws do not go together
+    assert (counts_of(np.array([7, 7], dtype=np.uint64))[0] == counts_of(np.array([7], dtype=np.uint64))[0]).all()
+
+
 def test_one_document_has_no_interval_and_none_has_no_mean() -> None:
     one = atmosphere([text(0.5)], reader=Marks()).valence
-    assert one.as_dict() == {"mean": 0.5, "interval": [None, None], "documents": 1}
+    assert one.as_dict() == {"mean": 0.5, "interval": [None, None], "documents": 1, "texts": 1}
     assert Running().mean().as_dict()["mean"] is None
 
 
 def test_sources_beyond_the_most_are_put_together() -> None:
     table = Table()
     n = MOST_GROUPS + 50
-    table.add([f"s{i}" for i in range(n)], np.ones(n), np.ones((n, 200), dtype=np.uint8))
+    table.add([f"s{i}" for i in range(n)], np.ones(n), np.ones((n, 200), dtype=np.uint8), np.arange(n, dtype=np.uint64))
     means = table.means()
     assert len(means) == MOST_GROUPS + 1
     assert means[REST].documents == 50

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from math import nan
 from pathlib import Path
 
 import pytest
 
+from upbringing.atmosphere import Mean
 from upbringing.cli.app import run
+from upbringing.report.atmosphere import _headline
 
 EVIL = "<script>alert('x')</script>"
 DARK = {
@@ -74,7 +77,7 @@ def test_a_corpus_without_ai_has_nothing_to_say(here: Path, capsys: pytest.Captu
     assert "nothing to say: none of 2 documents" in capsys.readouterr().out
     found = json.loads((here / "out.json").read_text())
     assert found["about_ai"] == 0
-    assert found["valence"] == {"mean": None, "interval": [None, None]}
+    assert found["valence"] == {"mean": None, "interval": [None, None], "texts": 0}
     assert found["report"] is None
 
 
@@ -137,3 +140,17 @@ def test_being_stopped_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(batches, "passages", stop)
     assert run(["atmosphere", name]) == 130
     assert [p.name for p in here.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("mean", "says"),
+    [
+        (Mean(-0.15, -0.25, -0.05, 9, 4), "leans towards AI as malevolent"),
+        (Mean(-0.5, -0.7, -0.3, 9, 4), "On the whole, this corpus portrays AI as malevolent"),
+        (Mean(0.4, 0.2, 0.6, 9, 4), "On the whole, this corpus portrays AI as principled"),
+        (Mean(0.1, -0.2, 0.6, 9, 4), "does not lean either way"),
+        (Mean(-0.31, nan, nan, 28, 1), "One text about AI is too little"),
+    ],
+)
+def test_the_headline_is_no_stronger_than_the_mean(mean: Mean, says: str) -> None:
+    assert says in _headline(mean)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from upbringing.atmosphere.batches import SKIPPED_SHOWN, Batch, Document, batches
 from upbringing.atmosphere.mentions import PEOPLE
 from upbringing.atmosphere.reader import DOMAINS, FloatArray, Portrayals, Reader
-from upbringing.atmosphere.tally import DRAWS, Heaviest, Mean, Quoted, Running, Table
+from upbringing.atmosphere.tally import Heaviest, Mean, Quoted, Running, Table, counts_of, key_of
 from upbringing.cluster import Cluster, through
 from upbringing.errors import InputError
 from upbringing.rows import Row, size
@@ -107,7 +107,7 @@ def atmosphere(
         from upbringing.atmosphere.classifier import Classifier
 
         reader = Classifier.load()
-    survey = _Survey(reader.name, np.random.default_rng(seed))
+    survey = _Survey(reader.name, seed)
     in_memory = not isinstance(source, str | os.PathLike)
     counter = _Counter(size(source, texts=True) if isinstance(source, str | os.PathLike) else 0, progress)
     made: Iterable[tuple[Batch, Portrayals | None]]
@@ -152,11 +152,19 @@ class _Counter:
             self._progress(min(self._done / self._total, 1.0))
 
 
+class _Entry(NamedTuple):
+    """What a document adds to a table: its row there, its value, and the key of the words that were read."""
+
+    label: str
+    value: float
+    key: int
+
+
 class _Survey:
     """One pass over a corpus, added up."""
 
-    def __init__(self, reader: str, rng: np.random.Generator) -> None:
-        self._reader, self._rng = reader, rng
+    def __init__(self, reader: str, seed: int) -> None:
+        self._reader, self._seed = reader, seed
         self._documents = self._about = self._passages = self._characters = self._others = 0
         self._skipped = 0
         self._skips: list[tuple[str, str]] = []
@@ -194,28 +202,34 @@ class _Survey:
     def _read(self, batch: Sequence[Document], said: Portrayals) -> None:
         ends = np.cumsum([len(document.passages) for document in batch])
         spans = [slice(end - len(d.passages), end) for d, end in zip(batch, ends, strict=True)]
-        counts = self._rng.poisson(1.0, (len(batch), DRAWS)).astype(np.uint8)
-        whole: list[tuple[int, float]] = []
-        parts: dict[str, list[tuple[int, str, float]]] = {"kind": [], "domain": []}
-        for i, (document, span) in enumerate(zip(batch, spans, strict=True)):
+        whole: list[_Entry] = []
+        parts: dict[str, list[_Entry]] = {"kind": [], "domain": []}
+        for document, span in zip(batch, spans, strict=True):
             if not document.about_ai:
                 if not said.weight[span].any():
                     continue
                 self._others += 1
-                parts["kind"].append((i, PEOPLE, _mean(said, np.arange(span.start, span.stop))))
+                parts["kind"].append(self._entry(PEOPLE, document, said, np.arange(span.start, span.stop), span.start))
                 continue
             mine = span.start + np.flatnonzero((said.about[span] >= _PORTRAYED) & (said.weight[span] > 0))
             if not len(mine):
                 continue
-            value = _mean(said, mine)
-            whole.append((i, value))
-            self._histogram[min(int((value + 1) * 10), 19)] += 1
+            whole.append(self._entry(document.source, document, said, mine, span.start))
+            self._histogram[min(int((whole[-1].value + 1) * 10), 19)] += 1
             self._passages += len(mine)
             for table, labels in self._labels(document, span.start, said, mine).items():
                 for label in dict.fromkeys(labels):
-                    parts[table].append((i, label, _mean(said, mine[[one == label for one in labels]])))
+                    those = mine[[one == label for one in labels]]
+                    parts[table].append(self._entry(label, document, said, those, span.start))
             self._quote(document, span.start, said, mine)
-        self._add(batch, whole, parts, counts)
+        self._add(whole, parts)
+
+    def _entry(
+        self, label: str, document: Document, said: Portrayals, passages: np.ndarray[Any, Any], start: int
+    ) -> _Entry:
+        """The mean of some passages of a document, and the key of their words."""
+        key = key_of((document.passages[i - start].text for i in passages), self._seed)
+        return _Entry(label, _mean(said, passages), key)
 
     def _labels(
         self, document: Document, start: int, said: Portrayals, mine: np.ndarray[Any, Any]
@@ -225,22 +239,17 @@ class _Survey:
             "domain": [_domain(said, i) for i in mine],
         }
 
-    def _add(
-        self,
-        batch: Sequence[Document],
-        whole: list[tuple[int, float]],
-        parts: dict[str, list[tuple[int, str, float]]],
-        counts: np.ndarray[Any, Any],
-    ) -> None:
+    def _add(self, whole: list[_Entry], parts: dict[str, list[_Entry]]) -> None:
         self._about += len(whole)
-        if whole:
-            rows, values = [i for i, _ in whole], np.array([value for _, value in whole])
-            self._whole.add(values, counts[rows])
-            self._tables["source"].add([batch[i].source for i in rows], values, counts[rows])
-        for table, entries in parts.items():
-            if entries:
-                rows, values = [i for i, _, _ in entries], np.array([value for _, _, value in entries])
-                self._tables[table].add([label for _, label, _ in entries], values, counts[rows])
+        for table, entries in {"source": whole, **parts}.items():
+            if not entries:
+                continue
+            values = np.array([entry.value for entry in entries])
+            keys = np.array([entry.key for entry in entries], dtype=np.uint64)
+            counts = counts_of(keys)
+            if table == "source":
+                self._whole.add(values, counts, keys)
+            self._tables[table].add([entry.label for entry in entries], values, counts, keys)
 
     def _quote(self, document: Document, start: int, said: Portrayals, mine: np.ndarray[Any, Any]) -> None:
         """Keep the passages that weigh most. A passage weighs by how surely it is about AI, and a little by length."""

@@ -14,6 +14,7 @@ from upbringing.report.render import share, signed, write_page
 
 _SOURCES_SHOWN = 30
 _PASSAGES_SHOWN = 10  # a side
+_STRONG = 0.3  # a mean nearer to 0 is a leaning
 _READERS = {
     "classifier": (
         "The classifier that ships with the package: it adds up words. It sees which words stand beside an AI, not who "
@@ -60,11 +61,13 @@ def atmosphere_page(found: Atmosphere, out: str | Path, *, command: str = "") ->
 
 def _headline(mean: Mean) -> str:
     if math.isnan(mean.lo):
-        return "One document about AI is too few to speak of an atmosphere."
-    if mean.hi < 0:
-        return "On the whole, this corpus portrays AI as malevolent."
-    if mean.lo > 0:
-        return "On the whole, this corpus portrays AI as principled."
+        copies = f", however often it stands there ({mean.documents:,} times)" if mean.documents > 1 else ""
+        return f"One text about AI is too little to speak of an atmosphere{copies}."
+    if mean.lo > 0 or mean.hi < 0:
+        side = "principled" if mean.lo > 0 else "malevolent"
+        if abs(mean.value) < _STRONG:
+            return f"This corpus leans towards AI as {side}."
+        return f"On the whole, this corpus portrays AI as {side}."
     return "This corpus does not lean either way on AI."
 
 
