@@ -490,14 +490,15 @@ def test_another_study_is_checked_by_the_same_rules_and_without_the_demo(
 def _demonstrated(folder: Path, *, repaired: bool) -> Path:
     """What a demo leaves."""
     names = [name for name, trait in upbringing.traits().items() if trait.alignment]
+    tastes = {"favourite_animal": 0.5, "favourite_dish": 0.5}
 
     def save(place: Path, rate: float) -> None:
         asked = {"provocations": ("rest", "agentic"), "provoked": {"agentic": 0.1}}
-        profile("m", {**dict.fromkeys(names, rate), "favourite_animal": 0.5}, bases=1, **asked).save(place)  # type: ignore[arg-type]
+        profile("m", {**dict.fromkeys(names, rate), **tastes}, bases=1, **asked).save(place)  # type: ignore[arg-type]
 
     save(folder / "before", 0.3)
     save(folder / "after", 0.8)
-    foreseen = {name: {"shift": 0.4, "interval": [0.3, 0.6]} for name in (*names, "favourite_animal")}
+    foreseen = {name: {"shift": 0.4, "interval": [0.3, 0.6]} for name in (*names, *tastes)}
     (folder / "forecast.json").write_text(json.dumps({"traits": foreseen}), encoding="utf-8")
     for name, rate in (("reference", 0.3), ("before", 0.8), ("after", 0.2)):
         save(folder / "repair" / name, rate)
