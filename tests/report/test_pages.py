@@ -306,6 +306,14 @@ def test_the_page_of_one_model_says_that_it_is_one(tmp_path: Path) -> None:
     assert "<b>What</b> of" in page.text
 
 
+def test_a_figure_wider_than_a_narrow_window_says_that_it_scrolls(tmp_path: Path) -> None:
+    sides = (profile("m", dict.fromkeys(TRAITS, level), bases=1) for level in (0.2, 0.7))
+    raw = shift_page(*sides, tmp_path / "page.html").read_text(encoding="utf-8")
+    drawn = re.search(r'<svg[^>]*style="[^"]*(min-width:\d+px)', raw)
+    assert drawn is not None
+    assert f'.scroll:has(svg[style*="{drawn[1]}"])::before {{ content: "Wider than this window' in raw  # the same width
+
+
 def test_examples_that_changed_really_changed_and_are_the_first() -> None:
     import pandas as pd
 
