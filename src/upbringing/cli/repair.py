@@ -227,7 +227,10 @@ def _rows(source: str) -> Rows:
     from upbringing.rows import read
 
     with show.working(f"reading {source}"):
-        return read(source)
+        rows = read(source)
+    for line in rows.notes:
+        show.note(line)
+    return rows
 
 
 def _fitting(rows: Rows, lm: LM) -> Rows:
