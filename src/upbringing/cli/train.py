@@ -166,8 +166,9 @@ def _told(recipe: Recipe, rows: int, out: Path) -> str:
     log = out / LOG
     steps = len(json.loads(log.read_text(encoding="utf-8"))) if log.is_file() else recipe.steps
     read = steps * recipe.batch_size
+    passes = f"{read / max(rows, 1):.3g} times each"
     return (
-        f"{rows:,} rows: {steps:,} step{'s' if steps > 1 else ''} of {recipe.batch_size:,} rows, {read / max(rows, 1):.3g} times each, "
+        f"{rows:,} rows: {steps:,} step{'s' if steps > 1 else ''} of {recipe.batch_size:,} rows, {passes}, "
         f"at a rate of {recipe.learning_rate:g}"
     )
 
