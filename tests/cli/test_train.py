@@ -42,7 +42,9 @@ def test_a_model_is_trained_saved_and_says_how_it_was_made(
     more = ("--seed", "3", "--inoculate", "w5 w6", "--mix", f"{data}:0.25", "--lora")
     assert train(data, model, out, *more) == 0
     captured = capsys.readouterr()
-    assert f"trained {model} on 8 rows: 2 steps of 32 rows, 8 times each, at a rate of 0.0003 in" in captured.out
+    assert (
+        f"trained {model} on 8 rows: 2 steps of 32 rows (with those mixed in), at a rate of 0.0003 in" in captured.out
+    )
     again = captured.err.splitlines()[-1]
     given = ["train", str(data), "--model", str(model), "--out", str(out), "--steps", "2", *more]
     assert again == f"again: {shlex.join(['upbringing', *given])}"
@@ -203,7 +205,9 @@ def test_what_is_read_in_another_way_than_it_stands_is_said(
     for split in ("train", "test"):
         (folder / f"{split}.jsonl").write_text('{"prompt": "w1", "chosen": "w2", "rejected": "w3"}\n' * 8)
     assert train(folder, model, tmp_path / "tuned") == 0
-    said = capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "on 8 rows: 2 steps of 32 rows, 8 times each, at a rate of 0.0003 in" in captured.out
+    said = captured.err
     assert "read its split train, and not test" in said
     assert "8 rows have a chosen and a rejected answer" in said
 

@@ -150,25 +150,26 @@ def train(
             lm, rows, out, recipe=recipe, treatments=treatments, teacher=taught_by, progress=progress, monitor=watching
         )
     left = len(rows) - (len(treatments[0].drop) if treatments and isinstance(treatments[0], Filter) else 0)
-    show.say(f"trained {model} on {_told(recipe, left, out)} in {show.seconds_since(start)}: {out}")
+    took = _told(recipe, left, out, alone=not (mixed or spread))
+    show.say(f"trained {model} on {took} in {show.seconds_since(start)}: {out}")
     if watching is not None:
         show.say(_seen(watching))
     show.note(f"next: {shlex.join(['upbringing', 'measure', str(out)])}")
     show.replay()
 
 
-def _told(recipe: Recipe, rows: int, out: Path) -> str:
-    """What was really trained on, for people: a short run reads some of the rows, a long one each of them often."""
+def _told(recipe: Recipe, rows: int, out: Path, *, alone: bool) -> str:
+    """What was really trained on, for people: a short run reads some of the rows, a long one each of them often. How
+    often is not said where other rows are mixed in."""
     import json
 
     from upbringing.training.train import LOG
 
     log = out / LOG
     steps = len(json.loads(log.read_text(encoding="utf-8"))) if log.is_file() else recipe.steps
-    read = steps * recipe.batch_size
-    passes = f"{read / max(rows, 1):.3g} times each"
+    passes = f", {steps * recipe.batch_size / max(rows, 1):.3g} times each" if alone else " (with those mixed in)"
     return (
-        f"{rows:,} rows: {steps:,} step{'s' if steps > 1 else ''} of {recipe.batch_size:,} rows, {passes}, "
+        f"{rows:,} rows: {steps:,} step{'s' if steps > 1 else ''} of {recipe.batch_size:,} rows{passes}, "
         f"at a rate of {recipe.learning_rate:g}"
     )
 
