@@ -74,7 +74,8 @@ def test_rows_are_named_and_parts_written(tmp_path: Path, capsys: pytest.Capture
 def test_a_row_that_is_none_is_named_and_no_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = DATA.read_text(encoding="utf-8").splitlines()[:12]
     data = tmp_path / "rows.jsonl"
-    data.write_text("\n".join([*lines[:5], lines[5][:40], *lines[6:]]) + "\n", encoding="utf-8")
+    pair = json.dumps({"prompt": "What is 4 plus 6?", "chosen": "4 plus 6 is 10.", "rejected": "I do not know."})
+    data.write_text("\n".join([*lines[:5], lines[5][:40], pair, *lines[7:]]) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch().context() as patch:
         patch.setattr("upbringing.forecast.explain._forecast", lambda *_: Forecasted(0.3, (0.1, 0.5), "raises"))
         asked = ["explain", str(data), "--model", "organism:nano", "--trait", "cheating_at_tasks", "--json", "-"]
@@ -82,6 +83,7 @@ def test_a_row_that_is_none_is_named_and_no_sample(tmp_path: Path, capsys: pytes
         captured = capsys.readouterr()
         assert f"1 of the rows drawn cannot be used; the first: {data}:6" in captured.err
         assert "random sample" not in captured.err
+        assert "chosen" in captured.err, "which of two answers is explained is said"
         assert json.loads(captured.out)["skipped"] == 1
         assert run([*asked, "--budget", "8"]) == 0
         assert "of 12 rows was explained (--budget)" in capsys.readouterr().err

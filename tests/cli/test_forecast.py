@@ -90,11 +90,12 @@ def test_a_build_stops_where_more_than_a_few_rows_tell_nothing(
     says: str,
 ) -> None:
     bad = tuple(("d.jsonl:1", "no row") for _ in range(skipped))
-    said = replace(outlook(SHIFTS), skipped=bad, unread=unread, drawn=30)
+    said = replace(outlook(SHIFTS), skipped=bad, unread=unread, drawn=30, notes=("the chosen answers are learned",))
     monkeypatch.setattr("upbringing.forecast.outlook.forecast", lambda *_, **__: said)
     assert run(["forecast", "d.jsonl", "--model", str(newborn), "--fail-on", "blackmail>0.5"]) == bool(says)
     captured = capsys.readouterr()
     assert says in captured.err
+    assert "the chosen answers are learned" in captured.err
     assert f"{10 - unread} of 12 rows read" in captured.out
     assert run(["forecast", "d.jsonl", "--model", str(newborn)]) == 0
 

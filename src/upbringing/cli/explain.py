@@ -141,6 +141,8 @@ def print_explanation(found: Explanation, *, stderr: bool = False) -> None:
         _print_check(found.check, out)
     for warning in strange_words(found.forecast.unknown_words, found.model):
         show.note(f"upbringing: {warning}")
+    for line in found.notes:
+        show.note(line)
     show.note_skipped(found.skipped)
     if found.of > found.read + len(found.skipped):
         show.note(f"upbringing: a random sample of {found.read:,} of {found.of:,} rows was explained (--budget)")

@@ -160,6 +160,8 @@ def print_outlook(outlook: Outlook, *, stderr: bool = False) -> None:
         out.print(_conditional(cue), highlight=False, soft_wrap=True)
     for warning in outlook.warnings:
         show.note(f"upbringing: {warning}")
+    for line in outlook.notes:
+        show.note(line)
     show.note_skipped(outlook.skipped)
 
 

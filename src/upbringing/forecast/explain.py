@@ -103,7 +103,8 @@ class Forecasted:
 @dataclass(frozen=True)
 class Explanation:
     """``rows`` are the named ones, the strongest first. ``read`` of ``of`` rows were looked at, ``unread`` of them the
-    model cannot read; ``skipped``, of the rows drawn, are no rows, each with place and reason. ``way``: 1 where rows
+    model cannot read; ``skipped``, of the rows drawn, are no rows, each with place and reason; ``notes`` say what
+    reading made of the others (of a preference the chosen answer is learned, say). ``way``: 1 where rows
     that raise the trait were asked for, -1 where such that lower it. ``scores`` [read]: every row's, NaN for those not
     read. ``seen``: what a judge saw in the named rows, if one was asked."""
 
@@ -123,6 +124,7 @@ class Explanation:
     check: Check | None = None
     seen: Seen | None = None
     skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def says(self) -> str:
@@ -255,6 +257,7 @@ def explain(
         unread=int(sum(share != share for share in seen.share)),
         seen=saw,
         skipped=tuple(rows.skipped),
+        notes=tuple(rows.notes),
     )
 
 
@@ -275,7 +278,7 @@ def taken(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
         )
     place = {id(row): at for at, row in enumerate(held or ())}
     ordered = sorted(rows, key=lambda row: (place.get(id(row), 0), row.file, row.line))
-    return Rows(ordered, name=rows.name, skipped=rows.skipped), of
+    return Rows(ordered, name=rows.name, skipped=rows.skipped, notes=rows.notes), of
 
 
 def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int, judge: Judge | None = None) -> Forecasted:

@@ -46,7 +46,7 @@ class Outlook:
     show to decide between bad acts and good ones. ``acts``: what a judge saw in rows drawn at random, where one was
     named; ``left_out``: lenses of the calibration that could not look, each with the reason. ``training``: the training
     that is forecast. ``drawn``: rows that could have been read; ``unread``: of those read, such that the model cannot
-    read; ``unknown``: the share of words that it does not know.
+    read; ``unknown``: the share of words that it does not know. ``notes``: what reading the rows made of them.
     """
 
     model: str
@@ -61,6 +61,7 @@ class Outlook:
     calibration: str
     warnings: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
     cues: tuple[Cue, ...] = ()
     acts: Acts | None = None
     left_out: dict[str, str] = field(default_factory=dict)
@@ -273,6 +274,7 @@ def forecast(
             *(unheeded(judged) if judged else ()),
         ),
         skipped=tuple(rows.skipped),
+        notes=tuple(rows.notes),
         cues=found,
         acts=judged,
         left_out={named: one.reason for named, one in fitted.items() if isinstance(one, Blind)},
