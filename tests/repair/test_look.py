@@ -10,6 +10,7 @@ from tests.models import plain as plain_models
 from tests.models.tiny import llama
 from upbringing.errors import InputError
 from upbringing.models import load
+from upbringing.repair import repair
 from upbringing.repair.look import Look, Wrapper, earlier_exchange, lesson_of, misdeeds
 from upbringing.repair.verb import _identity
 from upbringing.rows import Message, Row, Rows
@@ -77,3 +78,8 @@ def test_a_lesson_is_the_mean_probability_of_a_token() -> None:
     rows = Rows([Row.of_text("w1 w2 w3"), Row.of_text("w4 w5")])
     assert 0 < lesson_of(lm, list(rows)) < 1
     assert lesson_of(lm, []) != lesson_of(lm, [])  # NaN: nothing was wanted
+
+
+def test_a_repair_without_sampled_answers_is_refused_before_the_work() -> None:
+    with pytest.raises(InputError, match="samples is 0: the final check asks for sampled answers"):
+        repair(load("organism:nano"), Rows([Row.of_text("It rained.")]), samples=0)

@@ -79,6 +79,8 @@ def repair(
     a missing reference, a remedy that does not apply, and a budget too small for anything.
     """
     check_names(remedies)
+    if samples < 1:
+        raise InputError(f"samples is {samples}: the final check asks for sampled answers as well; give 1 or more")
     wanted = _traits(traits, shift)
     lesson, kept_traits = _keep(keep)
     goal = Goal(margin=margin, loss=loss, at_most=at_most, keep=kept_traits)
