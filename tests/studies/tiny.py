@@ -104,13 +104,9 @@ def here(jobs: Sequence[Job], *, log: Path | None = None, watcher: Watcher | Non
     graph, failures = Graph.of(jobs), []
     while (job := graph.take()) is not None:
         function, arguments = pickle.loads(pickle.dumps((job.function, job.arguments)))
-        failed = attempt(function, arguments, lambda share: None)
-        failure = Failure(job.name, *failed) if failed else None
+        failure = graph.ended(job, attempt(function, arguments, lambda share: None))
         if failure:
             failures.append(failure)
-            graph.drop(job.name)
-        else:
-            graph.done.add(job.name)
         if watcher:
             watcher.ended(job, 0.0, failure)
     return failures

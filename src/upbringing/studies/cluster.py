@@ -120,11 +120,7 @@ class _Run:
         except self._ray.exceptions.RayError as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             told = (f"its worker was lost again and again ({first[:200]}); was the node out of memory?", "")
-        failure = Failure(job.name, *told) if told else None
-        if failure:
-            graph.drop(job.name)
-        else:
-            graph.done.add(job.name)
+        failure = graph.ended(job, told)
         if self._watcher:
             if job.name not in self._begun:
                 self._watcher.started(job)

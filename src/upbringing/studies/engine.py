@@ -62,12 +62,9 @@ def run_jobs(
                 if job is None or end is None:
                     continue
                 worker.job = None
-                failure = Failure(job.name, *end) if end[0] else None
+                failure = graph.ended(job, end if end[0] else None)
                 if failure:
                     failures.append(failure)
-                    graph.drop(job.name)
-                else:
-                    graph.done.add(job.name)
                 if watcher:
                     watcher.ended(job, time.monotonic() - worker.since, failure)
 

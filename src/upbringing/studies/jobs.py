@@ -105,6 +105,14 @@ class Graph:
                 dropped += [self.waiting.pop(child), *self.drop(child)]
         return dropped
 
+    def ended(self, job: Job, why: tuple[str, str] | None) -> Failure | None:
+        """A job went well, or failed: then why (see ``attempt``), and whatever needs it is given up."""
+        if why is None:
+            self.done.add(job.name)
+            return None
+        self.drop(job.name)
+        return Failure(job.name, *why)
+
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> Graph:
         """The graph of some jobs; what they need and is not among them counts as done."""

@@ -52,9 +52,10 @@ def plan_table(plan: Plan, workers: int | None = 2) -> Tree:
     from rich.tree import Tree
 
     study = plan.study
+    left = plan.jobs
     size = f"{len(study.arms)} arms × {study.bases} base{'s' if study.bases > 1 else ''}"
-    made = f"{len(plan.steps)} steps, {len(plan.steps) - len(plan.jobs)} made"
-    tree = Tree(f"[bold]{study.study}[/]: {size}, {made}, {to_go(plan.jobs, workers)}")
+    made = f"{len(plan.steps)} steps, {len(plan.steps) - len(left)} made"
+    tree = Tree(f"[bold]{study.study}[/]: {size}, {made}, {to_go(left, workers)}")
     for kind, (verb, what) in _KINDS.items():
         steps = list(plan.of(kind))
         if not steps:
