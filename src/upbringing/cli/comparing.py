@@ -43,7 +43,7 @@ def compare(
     asked = traits or _shared(list(there.values()))
     with kept_until_saved():
         one, two = (there.get(thing) or _asked(thing, asked, judge, samples) for thing in (before, after))
-        one, two = _of(one, traits, before), _of(two, traits, after)
+        one, two = of_traits(one, traits, before), of_traits(two, traits, after)
         shift = two - one
         if not set(one.traits) & set(two.traits):
             raise InputError(f"{after} and {before} have no trait in common; ask both for the same --traits")
@@ -188,8 +188,12 @@ def _shared(kept: list[Profile]) -> list[str] | None:
     return [trait for trait in kept[0].traits if all(trait in one.traits for one in kept)] if kept else None
 
 
-def _of(profile: Profile, traits: list[str] | None, what: str) -> Profile:
-    """The readings of the traits that were asked for, with those of skill."""
+def of_traits(profile: Profile, traits: list[str] | None, what: str) -> Profile:
+    """The readings of the traits that were asked for, with those of skill; all of them where none is named.
+
+    Raises:
+        InputError: ``what`` (where the profile comes from) has no such trait.
+    """
     from upbringing.measure import Profile
     from upbringing.measure.readings import SKILL
 
@@ -210,4 +214,4 @@ def _asked(model: str, traits: list[str] | None, judge: list[str], samples: int 
     return verb.profile_of(lm, f"asking {model}", traits=traits, **verb.how_to_ask(lm, model, says, samples))
 
 
-__all__ = ["PAGE", "compare", "print_shift", "told"]
+__all__ = ["PAGE", "compare", "of_traits", "print_shift", "told"]

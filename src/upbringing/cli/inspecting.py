@@ -18,12 +18,13 @@ _SHIFTED = ("trait", "before", "after", "shift", "95%", "missing", "probes")
 def measure_log(log: str, *, against: str | None, traits: list[str] | None, out: Path | None, json: str | None) -> None:
     """Show what a log holds, and how it differs from another; with ``out``, keep its readings there."""
     from upbringing.cli import judging, show
+    from upbringing.cli.comparing import of_traits
     from upbringing.hosted import profile_of_log
 
-    profile = _of_traits(profile_of_log(log), traits, log)
+    profile = of_traits(profile_of_log(log), traits, log)
     if out is not None:
         judging.check_folder(out, *profile.models)
-    before = None if against is None else _of_traits(profile_of_log(against), traits, against)
+    before = None if against is None else of_traits(profile_of_log(against), traits, against)
     _show(profile, before, json, source=log, against=against, out=out)
     show.replay()
 
@@ -44,6 +45,7 @@ def measure_task(
     ``epochs``: how many answers to each sample; None: as the task says.
     """
     from upbringing.cli import judging, show
+    from upbringing.cli.comparing import of_traits
     from upbringing.cli.measure import check_any
     from upbringing.hosted import profile_of_log
     from upbringing.hosted.running import StoppedError, inspect_name, run
@@ -52,7 +54,7 @@ def measure_task(
         raise InputError("--samples 0: a task of Inspect asks for answers; give at least 1")
     if out is not None:
         judging.check_folder(out, inspect_name(model))
-    before = None if against is None else _of_traits(profile_of_log(against), traits, against)
+    before = None if against is None else of_traits(profile_of_log(against), traits, against)
     logs = (out or Path("runs") / "measure" / show.short(model)) / "inspect"
     try:
         with show.working(f"{task} on {model}"):
@@ -62,7 +64,7 @@ def measure_task(
             f"upbringing: stopped; what was answered is kept in {_path(stopped.log)}: go on with inspect eval-retry"
         )
         raise SystemExit(130) from None
-    profile = _of_traits(profile_of_log(made), traits, task)
+    profile = of_traits(profile_of_log(made), traits, task)
     _show(profile, before, json, source=", ".join(_path(log.location) for log in made), against=against, out=out)
     show.note(f"open the log: inspect view --log-dir {shlex.quote(str(logs))}")
     if judge != "none":  # else they are judged later
@@ -74,16 +76,6 @@ def _path(location: str) -> str:
     """A log's place, from here if it is below."""
     path = Path(location.removeprefix("file://"))
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _of_traits(profile: Profile, traits: list[str] | None, what: str) -> Profile:
-    from upbringing.measure import Profile
-
-    if traits is None:
-        return profile
-    if unknown := [name for name in traits if name not in profile.traits]:
-        raise InputError(f'{what}: has no trait "{unknown[0]}"; it has {", ".join(profile.traits)}')
-    return Profile(profile.readings[profile.readings["trait"].isin(traits)])
 
 
 def _show(
