@@ -9,23 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.models.tiny import llama, save, save_adapter
+from tests.models.tiny import llama, save
 from upbringing.errors import InputError
 from upbringing.lineage import kinship
 from upbringing.lineage.kin import are_kin
 from upbringing.models import LM, load
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return save(llama(), tmp_path / "model")
-
-
-@pytest.fixture
-def adapter(folder: Path, tmp_path: Path) -> Path:
-    return save_adapter(folder, tmp_path / "adapter")
 
 
 def change(folder: Path, name: str, tensor: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.tiny import llama, save, save_adapter, sequences
+from tests.models.tiny import llama, sequences
 from upbringing.models import LM, load, score, serving
 from upbringing.models.nudge import matrices, nudged
 from upbringing.rows import Encoded
@@ -27,16 +27,6 @@ def said(lm: LM) -> list[float]:
 
 def rewritten(file: Path, **settings: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | settings))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return save(llama(), tmp_path / "model")
-
-
-@pytest.fixture
-def adapter(folder: Path, tmp_path: Path) -> Path:
-    return save_adapter(folder, tmp_path / "adapter")
 
 
 def test_organisms_keep_the_hashes_they_were_given() -> None:

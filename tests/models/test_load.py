@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.models.tiny import llama, save, save_adapter, sequences
+from tests.models.tiny import llama, sequences
 from upbringing.errors import InputError
 from upbringing.models import load, score
 from upbringing.rows import Encoded
@@ -18,16 +18,6 @@ from upbringing.rows import Encoded
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that transformers will drop
 
 ROWS = [Encoded(ids, [True] * len(ids)) for ids in sequences(8, 3, 20)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return save(llama(), tmp_path / "model")
-
-
-@pytest.fixture
-def adapter(folder: Path, tmp_path: Path) -> Path:
-    return save_adapter(folder, tmp_path / "adapter")
 
 
 def test_a_folder_loads_as_the_model_that_was_saved(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
@@ -86,3 +87,15 @@ def save_adapter(base: Path, folder: Path) -> Path:
     model.peft_config["default"].base_model_name_or_path = f"../{base.name}"
     model.save_pretrained(folder, save_embedding_layers=False)
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model in a folder."""
+    return save(llama(), tmp_path / "model")
+
+
+@pytest.fixture
+def adapter(folder: Path, tmp_path: Path) -> Path:
+    """A random adapter of it, beside it."""
+    return save_adapter(folder, tmp_path / "adapter")
