@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,28 +40,27 @@ _EXAMPLE = "logprob:MODEL, model:MODEL or inspect:PROVIDER/MODEL"
 
 def named(names: Sequence[str], traits: list[str] | None, option: str = "--judge") -> Judge | None:
     """The judge of these names, several to agree; None where none is named."""
-    from upbringing.cli import show
     from upbringing.measure.judging import judge_named
+
+    return _found(names, option, lambda: judge_named(*names, traits=traits))
+
+
+def for_rows(lm: LM, names: Sequence[str]) -> Judge | None:
+    """Who judges rows for this model (see ``lenses.acts.row_judge``); None where nobody is named."""
+    from upbringing.lenses.acts import row_judge
+
+    return _found(names, "--judge", lambda: row_judge(lm, names))
+
+
+def _found(names: Sequence[str], option: str, find: Callable[[], Judge]) -> Judge | None:
+    from upbringing.cli import show
 
     if not names:
         return None
     if len(set(names)) < len(names):
         raise InputError(f"{option} {names[0]}: is named twice; name two different judges")
     with show.working(f"loading {' and '.join(names)}"):
-        return judge_named(*names, traits=traits)
-
-
-def for_rows(lm: LM, names: Sequence[str], traits: list[str] | None = None) -> Judge | None:
-    """Who judges rows for this model (see ``lenses.acts.row_judge``); None where nobody is named."""
-    from upbringing.cli import show
-    from upbringing.lenses.acts import row_judge
-
-    if not names:
-        return None
-    if len(set(names)) < len(names):
-        raise InputError(f"--judge {names[0]}: is named twice; name two different judges")
-    with show.working(f"loading {' and '.join(names)}"):
-        return row_judge(lm, names, traits)
+        return find()
 
 
 def check_judge(names: Sequence[str], traits: list[str] | None, json: str | None) -> None:
@@ -279,11 +278,13 @@ def _print_counts(console: Console, what: str, counts: Sequence[tuple[str, int]]
 
 
 __all__ = [
+    "RowJudgeOption",
     "add_judges",
     "check_alone",
     "check_folder",
     "check_judge",
     "errors_of",
+    "for_rows",
     "named",
     "rejudge_run",
     "sources_of",
