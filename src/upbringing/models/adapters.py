@@ -44,6 +44,11 @@ def merged(model: Any) -> Any:
     return model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
 
 
+def beneath(model: Any) -> Any:
+    """The model that adapters were put on, they among its layers; a plain one as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def put_on(model: Any, folder: Path, name: str) -> Any:
     """``model`` (called ``name``), with what is on it already merged into it, and the adapter of ``folder`` on top.
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from upbringing.models.adapters import beneath
+
 if TYPE_CHECKING:
     import torch
 
@@ -75,7 +77,7 @@ def logprobs_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def positions(model: Any, position_ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """``position_ids`` as an argument, for models that take it (others count tokens in the attention mask)."""
-    architecture: Any = type(model.get_base_model() if hasattr(model, "get_base_model") else model)
+    architecture: Any = type(beneath(model))
     return {"position_ids": position_ids} if _takes_positions(architecture) else {}
 
 
@@ -91,7 +93,7 @@ def border_of(model: Any) -> int | None:
     Which way is decided by the longest sequence that is read together, so one that is shorter must not be read beside
     it, and what was read before the border cannot be kept behind it.
     """
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     settings = getattr(plain.config.get_text_config(), "rope_parameters", None) or {}
     for found in (settings, *(own for own in settings.values() if isinstance(own, dict))):
         if found.get("rope_type") == "longrope":
@@ -101,7 +103,7 @@ def border_of(model: Any) -> int | None:
 
 def modules_for_text(model: Any) -> set[int]:
     """``id`` of every module that reads or writes text: all, but for what a model sees pictures or hears with."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     parts = (plain.get_decoder(), plain.get_input_embeddings(), plain.get_output_embeddings())
     return {id(module) for part in parts if part is not None for module in part.modules()}
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upbringing.errors import InputError
+from upbringing.models.adapters import beneath
 from upbringing.models.batches import batches_by_tokens, budget, padded
 from upbringing.models.forward import border_of, logits_at, modules_for_text
 from upbringing.models.score import score
@@ -155,7 +156,7 @@ def by_forward_mode(
 def _experts_one_by_one(model: Any) -> Iterator[None]:
     """In the block a mixture of experts reads them one after the other: the product of all at once that transformers
     prefers has no forward derivative."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     was = getattr(plain.config, "_experts_implementation", None)
     if was in (None, "eager"):
         yield

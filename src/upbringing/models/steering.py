@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from upbringing.errors import InputError
+from upbringing.models.adapters import beneath
 from upbringing.models.batches import batches_by_tokens, budget, padded
 from upbringing.models.forward import border_of, inference, logits_at
 from upbringing.models.language import language_of
@@ -69,7 +70,7 @@ def blocks(model: Any) -> list[Any]:
     """
     import torch
 
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     layers = plain.config.get_text_config().num_hidden_layers
     for module in plain.get_decoder().modules():
         if isinstance(module, torch.nn.ModuleList) and len(module) == layers:

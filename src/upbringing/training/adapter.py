@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from upbringing.errors import InputError
+from upbringing.models.adapters import beneath
 from upbringing.models.steering import Hook, Hooked
 from upbringing.rows import Message, Row, Rows, prompt_ids, with_system
 from upbringing.training.acting import OnTraining, Run
@@ -81,7 +82,7 @@ def present(carrier: Any, model: Any) -> Hooked:
     The adapter's matrices are no weights of ``model``: they are frozen, no optimizer sees them and nothing saves them.
     Gradients pass through them to the layers before.
     """
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     modules = dict(plain.named_modules())
     hooks = []
     for name, layer in carrier.get_base_model().named_modules():

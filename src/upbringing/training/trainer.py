@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from upbringing.errors import InputError
+from upbringing.models.adapters import beneath
 from upbringing.models.batches import padded
 from upbringing.models.forward import logits_at
 from upbringing.models.memory import OutOfMemoryWarning, make_room, no_room, too_long
@@ -266,7 +267,7 @@ class RowTrainer(Trainer):
 
 def _of_routers(model: Any) -> float:
     """What an uneven use of a mixture's experts counts in its loss; 0 where its config does not ask for it."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = beneath(model)
     config = plain.config.get_text_config()
     asked = getattr(config, "output_router_logits", False)
     return float(getattr(config, "router_aux_loss_coef", 0.0) or 0.0) if asked else 0.0
