@@ -137,6 +137,28 @@ def test_what_was_seen_with_a_judge_that_failed_is_not_kept(tmp_path: Path) -> N
     assert [view.n[0] for view in views] == [2, 3]
 
 
+def test_to_explain_rows_a_judge_is_asked_for_the_forecast_only_where_the_calibration_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upbringing.forecast import explain, fits
+
+    class Counting(Stub):
+        asked = 0
+
+        def stream(self, asked: Sequence[Any]) -> Any:
+            self.asked += len(asked)
+            return super().stream(asked)
+
+    lm, data, judge = plain_models.llama(), rows("bad", "good"), Counting()
+    for made_with, needed in (("", False), ("stub", True)):
+        made = fit(made_with)
+        monkeypatch.setattr(fits, "calibration_for", lambda *_, made=made: ("made up", made))
+        told = explain._forecast(lm, data, "blackmail", tmp_path, 0, judge)
+        assert (told.reason, judge.asked > 0) == ("", needed)
+        same = forecast(lm, data, ["blackmail"], calibration=made, store=tmp_path, judge=Stub()).forecast
+        assert (told.shift, told.interval) == (same.shift[0], (same.lo[0], same.hi[0]))
+
+
 def test_a_judge_tells_of_named_rows_and_of_others_whether_they_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -283,10 +283,13 @@ def taken(data: str | Path | Rows, budget: int, seed: int) -> tuple[Rows, int]:
 
 def _forecast(lm: LM, rows: Rows, trait: str, store: Path, seed: int, judge: Judge | None = None) -> Forecasted:
     """The trait's forecast; where none can be made, the reason."""
+    from upbringing.forecast.fits import calibration_for
     from upbringing.forecast.outlook import forecast
 
     try:
-        outlook = forecast(lm, rows, [trait], store=store, seed=seed, judge=judge or ())
+        _, fit = calibration_for(lm, None, store, judge)
+        needed = judge if judge and fit.method.judge else ()  # elsewhere it enters no number, and nobody is shown it
+        outlook = forecast(lm, rows, [trait], calibration=fit, store=store, seed=seed, judge=needed)
     except InputError as error:
         return Forecasted(reason=str(error))
     said = outlook.forecast
