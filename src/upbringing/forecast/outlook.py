@@ -175,8 +175,8 @@ def forecast(
 
     Args:
         lenses: only these of the calibration's lenses; the others count as having seen nothing.
-        calibration: a name that ``calibrations()`` lists, a file, or a fit; default: that of this very model if
-            ``calibrate`` has made one, else the one made for such models.
+        calibration: a name that ``fits.calibrations()`` lists, a file, or a fit; default: the one that ships for such
+            models, else that of this very model if ``calibrate`` has made one.
         judge: who says what rows in plain language do (``self``: the model itself; else as ``measure.judging`` names
             them). It is asked about 128 rows drawn at random. A calibration that was made with a judge needs the same.
         steps, epochs: how long the training will be, if that is known (one of them; a step is of as many rows as the
