@@ -132,10 +132,9 @@ def remedies() -> dict[str, Remedy]:
 
 def check_names(names: Iterable[str] | None) -> None:
     """Raise ``InputError`` for a remedy that is not known, before anything long is done; ``None``: none was named."""
-    known = remedies()
     if names is None:
         return
-    named = list(names)
+    known, named = remedies(), list(names)
     for name in named:
         if name not in known:
             raise InputError(f'no remedy "{name}"; known: {", ".join(known)}')

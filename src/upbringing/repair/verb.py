@@ -76,7 +76,8 @@ def repair(
         engine: does the attempts; the default is this process.
 
     Everything expensive is kept in the store: a search that was killed goes on where it was. Raises ``InputError`` for
-    a missing reference, a remedy that does not apply, and a budget too small for anything.
+    a missing reference, a remedy that is unknown or does not apply, no sampled answers, and a budget too small for
+    anything.
     """
     check_names(remedies)
     if samples < 1:
