@@ -244,9 +244,10 @@ class Profile(ValueTable):
         """
         folder = Path(folder)
         _check_ours(folder)
-        of_arms = {name: self.arm(name).summary(errors) for name in self.arms}
-        summary = self.summary(errors) if len(of_arms) < 2 else of_arms
-        for one in [summary] if len(of_arms) < 2 else of_arms.values():
+        arms = self.arms if len(self.arms) > 1 else []
+        of_arms = {name: self.arm(name).summary(errors) for name in arms}
+        summary = of_arms or self.summary(errors)
+        for one in [*of_arms.values()] or [summary]:
             for trait in {*one["traits"]} & {*(sources or {})}:
                 one["traits"][trait]["source"] = (sources or {})[trait]
         try:
