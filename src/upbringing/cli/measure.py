@@ -133,6 +133,7 @@ def measure(
     from upbringing.traits import traits as known_traits
 
     show.check_json_target(json)
+    provoking_with: dict[str, Any] = {"provoke": provoke, "provoke_with": provoke_with, "wrappers": wrappers}
     if check_judge or rejudge is not None:
         _about_judges(
             check_judge or [],
@@ -143,9 +144,7 @@ def measure(
             json=json,
             others={
                 "model": model,
-                "provoke": provoke,
-                "provoke_with": provoke_with,
-                "wrappers": wrappers,
+                **provoking_with,
                 "inspect": inspect,
                 "log": log,
                 "against": against,
@@ -156,12 +155,11 @@ def measure(
     if _by_inspect(model, inspect, log):
         from upbringing.cli import inspecting
 
-        of_ours: dict[str, Any] = {"provoke": provoke, "provoke_with": provoke_with, "wrappers": wrappers}
         if inspect is None:
-            judging.check_alone("a log", judge=judge, samples=samples, **of_ours)
+            judging.check_alone("a log", judge=judge, samples=samples, **provoking_with)
             inspecting.measure_log(str(log or model), against=against, traits=chosen(traits), out=out, json=json)
         else:
-            judging.check_alone("--inspect", "asks in Inspect's own way", **of_ours)
+            judging.check_alone("--inspect", "asks in Inspect's own way", **provoking_with)
             how: dict[str, Any] = {
                 "judge": _one_judge(judge),
                 "epochs": samples,
@@ -174,8 +172,7 @@ def measure(
     if against is not None:
         from upbringing.cli import comparing
 
-        of_one: dict[str, Any] = {"provoke": provoke, "provoke_with": provoke_with, "wrappers": wrappers}
-        judging.check_alone("--against", "compares two models as they are asked at rest", **of_one)
+        judging.check_alone("--against", "compares two models as they are asked at rest", **provoking_with)
         asked = {"traits": chosen(traits), "judge": judge or [], "samples": samples}
         comparing.compare(model, against, **asked, out=out, json=json)  # type: ignore[arg-type]
         return
