@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from upbringing.errors import InputError
+from upbringing.errors import InputError, first_line
 
 ADAPTER = "adapter_config.json"
 BETWEEN = "+"  # base+adapter+adapter: no hub id has one
@@ -62,7 +62,7 @@ def put_on(model: Any, folder: Path, name: str) -> Any:
         adapted = PeftModel.from_pretrained(merged(model), folder, use_safetensors=True, local_files_only=True)
     except Exception as error:
         found = _MISMATCH.search(str(error))
-        why = f"{found[1]} is [{found[2]}] in one and [{found[3]}] in the other" if found else _first_line(error)
+        why = f"{found[1]} is [{found[2]}] in one and [{found[3]}] in the other" if found else first_line(error)
         raise InputError(
             f"{folder}: the adapter was trained on {wanted} and does not fit {name} ({why}); {remedy}"
         ) from error
@@ -85,8 +85,3 @@ def _left_over(model: Any, folder: Path) -> list[str]:
         with safe_open(file, framework="pt") as weights:
             saved.update(weights.keys())
     return sorted(name for name in saved - own if not name.endswith(_OF_THE_BASE))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

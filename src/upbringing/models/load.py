@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upbringing.errors import InputError
+from upbringing.errors import InputError, first_line
 from upbringing.models.adapters import ADAPTER, BETWEEN, base_of, merged, parts_of, put_on
 from upbringing.models.deciding import hash_of_model, versions_of
 from upbringing.models.placing import placed
@@ -194,7 +194,7 @@ def _download(name: str) -> Path:
     except Exception as error:  # offline, proxies, time-outs: the hub client's own and its HTTP library's
         offline = constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE
         how = "unset HF_HUB_OFFLINE and download it once" if offline else "connect to the network once"
-        why = "it was not downloaded before, and HF_HUB_OFFLINE is set" if offline else _first_line(error)
+        why = "it was not downloaded before, and HF_HUB_OFFLINE is set" if offline else first_line(error)
         raise InputError(
             f"{name}: not a folder here, and it cannot be downloaded from the hub ({why}); {how} "
             "(what was downloaded is found again offline), give the folder of a downloaded model, or use organism:nano"
@@ -223,7 +223,7 @@ def _load_plain(folder: Path, place: dict[str, Any], dtype: Any) -> Any:
                 f"{folder}: needs code that came with the checkpoint, which is never run; use a model whose "
                 "architecture transformers knows"
             ) from error
-        raise InputError(f"{folder}: cannot be loaded as a causal language model ({_first_line(error)})") from error
+        raise InputError(f"{folder}: cannot be loaded as a causal language model ({first_line(error)})") from error
     if missing := sorted(report["missing_keys"]):
         raise InputError(
             f"{folder}: weights are missing ({', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}); "
@@ -265,7 +265,7 @@ def _load_tokenizer(folder: Path) -> Any:
             text = (folder / _PROCESSORS_TEMPLATE).read_text(encoding="utf-8")
             tokenizer.chat_template = json.loads(text)["chat_template"]
     except Exception as error:
-        raise InputError(f"{folder}: its tokenizer cannot be loaded ({_first_line(error)})") from error
+        raise InputError(f"{folder}: its tokenizer cannot be loaded ({first_line(error)})") from error
     return tokenizer
 
 
@@ -299,8 +299,3 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from upbringing.errors import InputError
+from upbringing.errors import InputError, first_line
 
 _SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -67,7 +67,7 @@ def _placement(device: Any) -> dict[str, Any]:
         place = torch.device(device)
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
-        raise _no_device(device, f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}") from error
+        raise _no_device(device, first_line(error)) from error
     if place.type == "meta":
         raise _no_device(device, "it holds no numbers")
     return {"device_map": {"": place}}
