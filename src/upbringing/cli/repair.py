@@ -68,6 +68,7 @@ def repair(
     """
     from upbringing.cli import show
     from upbringing.cli.measure import load
+    from upbringing.cli.train import read_rows
     from upbringing.errors import InputError
     from upbringing.lineage import check_free
     from upbringing.repair.remedy import check_names
@@ -80,8 +81,8 @@ def repair(
     _check_paths(rows)
     if honest is not None and model is None:
         raise InputError("--honest needs --model: the clean model is that one trained on honest rows")
-    data = _rows(what) if model is not None else None
-    honest_rows = None if honest is None else _rows(honest)
+    data = read_rows(what) if model is not None else None
+    honest_rows = None if honest is None else read_rows(honest)
     lm = load(model or what)
     clean = None if reference is None else load(reference)
     if data is not None:
@@ -220,17 +221,6 @@ def _folds(outcome: Repair) -> str:
         f"mean misaligned rate divided by {fold['rest']:.1f} at rest, and by {fold[hardest]:.1f} under {hardest}, "
         "which the search did not use"
     )
-
-
-def _rows(source: str) -> Rows:
-    from upbringing.cli import show
-    from upbringing.rows import read
-
-    with show.working(f"reading {source}"):
-        rows = read(source)
-    for line in rows.notes:
-        show.note(line)
-    return rows
 
 
 def _fitting(rows: Rows, lm: LM) -> Rows:

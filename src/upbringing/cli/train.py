@@ -115,8 +115,8 @@ def train(
     check_free(out)
     _known_act(monitor)
     lines = _lines(drop)
-    rows = _read(data, skip_invalid)
-    others = {pair: _read(pair[0], skip_invalid) for pair in (mixed, spread, anchor) if pair}
+    rows = read_rows(data, skip_invalid)
+    others = {pair: read_rows(pair[0], skip_invalid) for pair in (mixed, spread, anchor) if pair}
     if away:
         _known(away[0])
     lm = load(model, device=processes.device())
@@ -197,7 +197,8 @@ def _seen(monitor: CharacterMonitor) -> str:
     return f"watched: after step {look.step} {look.worst[0]} had risen most ({look.worst[1]:+.2f}); {out}{back}"
 
 
-def _read(data: str, skip_invalid: bool) -> Rows:
+def read_rows(data: str, skip_invalid: bool = False) -> Rows:
+    """Read rows with a sign of life, and pass on what is to be known of them."""
     from upbringing.cli import show
     from upbringing.rows import read
 
