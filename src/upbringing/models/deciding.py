@@ -21,15 +21,8 @@ if TYPE_CHECKING:
 # Settings that no answer hangs on, and those that are seen elsewhere: in the weights' shapes, in the end tokens.
 _NO_MATTER = {
     *("architectures", "transformers_version", "dtype", "torch_dtype", "use_cache", "auto_map", "_name_or_path"),
-    *(
-        "initializer_range",
-        "initializer_factor",
-        "pretraining_tp",
-        "return_dict",
-        "problem_type",
-        "id2label",
-        "label2id",
-    ),
+    *("initializer_range", "initializer_factor", "pretraining_tp", "return_dict", "problem_type"),
+    *("id2label", "label2id"),
     *("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
 }
 _NO_MATTER_WITHIN = ("dropout", "pdrop", "aux_loss", "output_")  # part of a name: they are for training, or for more
@@ -138,7 +131,7 @@ def _that_matter(settings: dict[str, Any], usual: dict[str, Any]) -> dict[str, A
     return found
 
 
-def tuned_layers(model: Any) -> dict[str, Any]:
+def _tuned_layers(model: Any) -> dict[str, Any]:
     """The layers, by name, that PEFT put adapters on."""
     peft = sys.modules.get("peft.tuners.tuners_utils")  # without it there is none
     return {n: m for n, m in model.named_modules() if isinstance(m, peft.BaseTunerLayer)} if peft else {}
@@ -147,7 +140,7 @@ def tuned_layers(model: Any) -> dict[str, Any]:
 def _adapters(model: Any) -> list[Any]:
     """How adapters act on each layer, where that is not as usual: all of them, not merged, at the usual scale."""
     found = []
-    for name, layer in tuned_layers(model).items():
+    for name, layer in _tuned_layers(model).items():
         active = list(layer.active_adapters)
         scales = {each: float(scale) for each, scale in getattr(layer, "scaling", {}).items() if each in active}
         usual = sorted(active) == sorted(_put_on(layer)) and all(scale == _USUAL_SCALE for scale in scales.values())
@@ -185,4 +178,4 @@ def _glance(tensors: list[torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["hash_of_model", "tuned_layers", "versions_of"]
+__all__ = ["hash_of_model", "versions_of"]
