@@ -160,8 +160,7 @@ def score_choices(
 
     The model reads each prompt once; its keys and values are then shared by the choices. Models whose cache cannot
     be shared (recurrent states, or a sequence beyond ``forward.border_of``) read prompt and choice together, with the
-    same result. Raises ``InputError`` for an
-    empty prompt and for a prompt and choice longer than the model's context.
+    same result. Raises ``InputError`` for an empty prompt and for a prompt and choice longer than the model's context.
     """
     if len(prompts) != len(choices):
         raise ValueError(f"{len(prompts)} prompts but {len(choices)} lists of choices")

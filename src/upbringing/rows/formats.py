@@ -28,6 +28,7 @@ PAIRS = (  # what is asked, what is answered; the first pair that a record has b
 )
 _MATTER = ("input", "context")  # what an instruction is about
 _SYSTEM = ("system", "system_prompt")
+_PEOPLE = ("user", "human")  # roles of turns that ask
 _HISTORY = "history"  # earlier turns, [[asked, answered], …]
 KNOWN = (
     'give it "messages" (or "conversations"), "prompt" and "completion", "text", "instruction" with "input" and '
@@ -90,9 +91,6 @@ def _asked(prompt: Any, chosen: list[Any], bad: Bad) -> list[Any]:
     if not isinstance(prompt, list):
         raise bad('"prompt" is neither a string nor a list of messages', "write the text itself")
     return [] if chosen[: len(prompt)] == prompt else prompt
-
-
-_PEOPLE = ("user", "human")
 
 
 def _earlier(history: Any, bad: Bad) -> list[dict[str, str]]:

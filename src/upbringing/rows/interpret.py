@@ -36,11 +36,10 @@ def interpret(record: object, file: str, line: int) -> Row:
 
     A chat has ``messages`` (or ``conversations`` with ``from`` and ``value``), a completion ``prompt`` and
     ``completion``, a text ``text``; a record with columns of several kinds is read as the first of them. Questions and
-    answers under other names (Alpaca's, preference data's: see ``formats.PAIRS``) are chats. Turns may
-    call tools (``tool_calls``, or the older ``function_call``) and think (``reasoning_content``, ``reasoning`` or
-    ``thinking``); ``tools`` (or ``functions``) declares what may be called. What else is in the record is kept in
-    ``meta``. Raises ``InputError`` with file and line when it is none of the three or
-    is not whole.
+    answers under other names (Alpaca's, preference data's: see ``formats.PAIRS``) are chats. Turns may call tools
+    (``tool_calls``, or the older ``function_call``) and think (``reasoning_content``, ``reasoning`` or ``thinking``);
+    ``tools`` (or ``functions``) declares what may be called. What else is in the record is kept in ``meta``. Raises
+    ``InputError`` with file and line when it is none of these or is not whole.
     """
 
     def bad(problem: str, remedy: str) -> InputError:

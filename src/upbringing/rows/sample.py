@@ -34,9 +34,8 @@ def sample(source: str | os.PathLike[str] | Rows, n: int, *, seed: int = 0, spli
         if not len(source):
             raise InputError(f"{source.name or 'the data set'}: there are no rows in it; give at least one")
         order = rng.permutation(len(source))[:n]
-        return Rows([source[int(i)] for i in order], name=source.name, skipped=source.skipped, notes=source.notes), len(
-            source
-        )
+        kept = [source[int(i)] for i in order]
+        return Rows(kept, name=source.name, skipped=source.skipped, notes=source.notes), len(source)
     path = Path(source).expanduser()
     skipped: list[tuple[str, str]] = []
     notes: list[str] = []
