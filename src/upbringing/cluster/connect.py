@@ -16,12 +16,8 @@ EXTRA = 'pip install "upbringing[cluster]"'
 ADDRESS = "RAY_ADDRESS"
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _TAKEN_ALONG = ("UPBRINGING_", "HF_", "CUDA_")  # settings that workers need as well
-_LEFT = (
-    "CUDA_VISIBLE_DEVICES",
-    "TOKEN",
-    "SECRET",
-    "KEY",
-)  # Ray gives out GPUs; secrets would lie in the open in its log
+# What is not taken along, by a part of its name: Ray gives out GPUs, and secrets would lie in the open in its log.
+_LEFT = ("CUDA_VISIBLE_DEVICES", "TOKEN", "SECRET", "KEY")
 
 
 @dataclass(frozen=True)
