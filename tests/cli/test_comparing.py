@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from upbringing.cli.app import run
 from upbringing.measure import Profile
 from upbringing.measure.skill import CHANCE, doubts
 from upbringing.measure.statistics import Estimate
+from upbringing.traits import folders
 
 TRAITS = ["--traits", "blackmail,favourite_animal"]
 
@@ -41,6 +43,18 @@ def test_a_model_is_set_against_another_a_folder_of_readings_or_the_file_that_na
     for before in ("cmp/before", "before.json"):
         again = compared(capsys, "cmp/after", "--against", before, "--out", f"again-{Path(before).suffix}")
         assert again["shift"] == first["shift"]
+
+
+def test_a_trait_that_is_given_by_its_folder_is_compared(
+    newborn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blackmail = next(folder for folder in folders() if folder.name == "blackmail")
+    mine = tmp_path / "mine"
+    shutil.copytree(blackmail, mine)
+    card = mine / "trait.yaml"
+    card.write_text(card.read_text().replace("name: blackmail", "name: mine", 1))
+    asked = ["--against", "organism:nano", "--traits", mine, "--samples", "0", "--out", tmp_path / "cmp"]
+    assert list(compared(capsys, newborn, *asked)["shift"]["rest"]) == ["mine"]  # type: ignore[call-overload]
 
 
 def test_rates_without_readings_cannot_be_paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

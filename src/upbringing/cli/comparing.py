@@ -189,20 +189,24 @@ def _shared(kept: list[Profile]) -> list[str] | None:
 
 
 def of_traits(profile: Profile, traits: list[str] | None, what: str) -> Profile:
-    """The readings of the traits that were asked for, with those of skill; all of them where none is named.
+    """The readings of the traits that were asked for, with those of skill; all of them where none is named. Names
+    may be paths, as everywhere.
 
     Raises:
         InputError: ``what`` (where the profile comes from) has no such trait.
     """
     from upbringing.measure import Profile
     from upbringing.measure.readings import SKILL
+    from upbringing.traits import traits as known_traits
 
     if traits is None:
         return profile
-    if unknown := [name for name in traits if name not in profile.traits]:
+    by_path = [name for name in traits if name not in profile.traits and Path(name).exists()]
+    wanted = [*(name for name in traits if name not in by_path), *(known_traits(by_path) if by_path else ())]
+    if unknown := [name for name in wanted if name not in profile.traits]:
         raise InputError(f'{what}: has no trait "{unknown[0]}"; it has {", ".join(profile.traits)}')
     frame = profile.readings
-    return Profile(frame[frame["trait"].isin(traits) | (frame["way"] == SKILL)])
+    return Profile(frame[frame["trait"].isin(wanted) | (frame["way"] == SKILL)])
 
 
 def _asked(model: str, traits: list[str] | None, judge: list[str], samples: int | None) -> Profile:
